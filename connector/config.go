@@ -1,0 +1,235 @@
+package connector
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// The defaults of [Config], beside MaxConns.
+const (
+	DefaultName             = "poolsql"
+	DefaultMaxConnLifetime  = time.Hour
+	DefaultMaxConnIdleTime  = 30 * time.Minute
+	DefaultAcquireTimeout   = 30 * time.Second
+	DefaultConnectTimeout   = 10 * time.Second
+	DefaultEndTimeout       = 30 * time.Second
+	DefaultStatementsCached = 512
+)
+
+// None, as one of the durations of a [Config], stands for no limit, where zero stands for the default.
+const None time.Duration = -1
+
+// Config says what to connect to and how. The zero value but for one of DSN, ConnConfig and Connector is a good start.
+// NewConnector copies it.
+type Config struct {
+	// Name names the pool in errors, events and metrics. Defaults to DefaultName.
+	Name string
+
+	// DSN says what to connect to: a URL or keywords and values, as pgx reads them, the environment included. Exactly
+	// one of DSN, ConnConfig and Connector is to be set.
+	DSN string
+	// ConnConfig says the same as a configuration of pgx, made by pgx.ParseConfig. Everything in it is respected: its
+	// execution mode, its tracers, its dial function, its fallback hosts.
+	ConnConfig *pgx.ConnConfig
+	// Connector is an inner driver other than pgx/stdlib, or a wrapped one: go-sqlmock in unit tests, say. The hooks
+	// below and StatementTimeout are for pgx alone.
+	Connector driver.Connector
+
+	// MaxConns is how many physical connections there may be, those being opened and closed included. Defaults to the
+	// number of CPUs of this machine but at least 4, as pgxpool has it.
+	MaxConns int
+	// MinConns is how many are kept open from the first use on. Defaults to 0.
+	MinConns int
+	// MaxDials is how many may be dialed at once when callers keep waiting. It starts at 2, and doubles each time a
+	// caller has outwaited a dial. Defaults to 8.
+	MaxDials int
+
+	// MaxConnLifetime is how old a connection may become; it is not closed while in use. Defaults to
+	// DefaultMaxConnLifetime; None is no limit.
+	MaxConnLifetime time.Duration
+	// MaxConnLifetimeJitter shortens each connection's lifetime by a random part of this, so that they are not all
+	// replaced at once. Defaults to a tenth of MaxConnLifetime; None is no jitter.
+	MaxConnLifetimeJitter time.Duration
+	// MaxConnIdleTime is how long a connection above MinConns may be idle. Defaults to DefaultMaxConnIdleTime; None is
+	// no limit.
+	MaxConnIdleTime time.Duration
+	// HealthCheckPeriod is how often idle connections are looked over. Defaults to a minute, or less where the times
+	// above are short.
+	HealthCheckPeriod time.Duration
+
+	// AcquireTimeout is how long a caller may wait for a connection, whatever its context allows. Defaults to
+	// DefaultAcquireTimeout; None is no limit but the context.
+	AcquireTimeout time.Duration
+	// ConnectTimeout bounds the opening of a connection, its hooks included. Defaults to DefaultConnectTimeout.
+	ConnectTimeout time.Duration
+	// StatementTimeout is how long the server lets a statement run. It is sent as a start-up parameter and costs nothing
+	// afterwards. Zero leaves it to the server's own setting and the DSN's.
+	StatementTimeout time.Duration
+	// EndTimeout bounds COMMIT, ROLLBACK and what is done to a connection between two holders, none of which a caller's
+	// context may cut off. Defaults to DefaultEndTimeout.
+	EndTimeout time.Duration
+
+	// HighReserve is how many connections only callers of class High may use. Defaults to 0.
+	HighReserve int
+	// AgingShare bounds starvation: a class that waits while higher ones are served gets one in so many of the
+	// connections that become free. Defaults to 16; negative is strict priority.
+	AgingShare int
+	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class makes room. Zero is no
+	// limit.
+	MaxWaiting int
+
+	// BeforeConnect, if set, may change a copy of the pgx configuration before each dial: a password that expires, say.
+	BeforeConnect func(context.Context, *pgx.ConnConfig) error
+	// AfterConnect, if set, runs on each new connection before it serves. If it fails, the connection is closed, and
+	// callers hear why.
+	AfterConnect func(context.Context, *pgx.Conn) error
+	// ResetSession, if set, runs on each connection before it serves again. If it fails, the connection is replaced.
+	ResetSession func(context.Context, *pgx.Conn) error
+	// ShouldPing, if set, says whether a connection is pinged before it serves again. By default it is if it was idle
+	// for more than a second.
+	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
+
+	// Observer, if set, is told what happens. lifecycle.Join makes one of several.
+	Observer lifecycle.Observer
+}
+
+// Validate reports everything that is wrong with the configuration, one error a field, joined. No secret is in it.
+func (cfg *Config) Validate() error {
+	_, err := cfg.resolve()
+	return err
+}
+
+// resolve returns a private copy with the defaults set and the DSN parsed.
+func (cfg *Config) resolve() (*Config, error) {
+	c := *cfg
+	var errs []error
+	if err := c.resolveSource(); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, c.check()...)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("poolsql: bad configuration: %w", errors.Join(errs...))
+	}
+	c.setDefaults()
+	if err := c.limits().Validate(); err != nil {
+		return nil, fmt.Errorf("poolsql: bad configuration: %w", err)
+	}
+	return &c, nil
+}
+
+// check returns what is wrong with each number.
+func (cfg *Config) check() []error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	maxConns := cfg.maxConns()
+	if cfg.MaxConns < 0 {
+		bad("MaxConns is %d: must not be negative", cfg.MaxConns)
+	} else if cfg.MinConns > maxConns {
+		bad("MinConns is %d: must not be above MaxConns, which is %d", cfg.MinConns, maxConns)
+	}
+	if cfg.HighReserve > 0 && cfg.HighReserve >= maxConns {
+		bad("HighReserve is %d: must leave one of MaxConns, which is %d, to the lower classes", cfg.HighReserve, maxConns)
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{
+		{"MinConns", cfg.MinConns}, {"MaxDials", cfg.MaxDials}, {"HighReserve", cfg.HighReserve}, {"MaxWaiting", cfg.MaxWaiting},
+	} {
+		if f.value < 0 {
+			bad("%s is %d: must not be negative", f.name, f.value)
+		}
+	}
+	if cfg.AgingShare == 1 {
+		bad("AgingShare is 1: would serve the lowest class first; want 2 or more, or -1 for strict priority")
+	}
+	for _, f := range []struct {
+		name   string
+		value  time.Duration
+		noneOK bool
+	}{
+		{"MaxConnLifetime", cfg.MaxConnLifetime, true}, {"MaxConnLifetimeJitter", cfg.MaxConnLifetimeJitter, true},
+		{"MaxConnIdleTime", cfg.MaxConnIdleTime, true}, {"AcquireTimeout", cfg.AcquireTimeout, true},
+		{"HealthCheckPeriod", cfg.HealthCheckPeriod, false}, {"ConnectTimeout", cfg.ConnectTimeout, false},
+		{"StatementTimeout", cfg.StatementTimeout, false}, {"EndTimeout", cfg.EndTimeout, false},
+	} {
+		switch {
+		case f.value >= 0:
+		case !f.noneOK:
+			bad("%s is %s: must not be negative", f.name, f.value)
+		case f.value != None:
+			bad("%s is %s: must not be negative, but for None", f.name, f.value)
+		}
+	}
+	if cfg.StatementTimeout > 0 && cfg.StatementTimeout < time.Millisecond {
+		bad("StatementTimeout is %s: the server counts in milliseconds", cfg.StatementTimeout)
+	}
+	if lifetime := cfg.MaxConnLifetime; lifetime > 0 && cfg.MaxConnLifetimeJitter >= lifetime {
+		bad("MaxConnLifetimeJitter is %s: must be less than MaxConnLifetime, which is %s", cfg.MaxConnLifetimeJitter, lifetime)
+	}
+	if cfg.Connector != nil {
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{
+			{"BeforeConnect", cfg.BeforeConnect != nil}, {"AfterConnect", cfg.AfterConnect != nil},
+			{"ResetSession", cfg.ResetSession != nil}, {"ShouldPing", cfg.ShouldPing != nil},
+			{"StatementTimeout", cfg.StatementTimeout > 0},
+		} {
+			if f.set {
+				bad("%s is set beside Connector: it is for pgx connections that poolsql opens itself", f.name)
+			}
+		}
+	}
+	return errs
+}
+
+func (cfg *Config) maxConns() int {
+	if cfg.MaxConns == 0 {
+		return max(4, runtime.NumCPU())
+	}
+	return cfg.MaxConns
+}
+
+// setDefaults sets what is unset, and makes None the zero that the parts take for no limit.
+func (cfg *Config) setDefaults() {
+	if cfg.Name == "" {
+		cfg.Name = DefaultName
+	}
+	cfg.MaxConns = cfg.maxConns()
+	set := func(d *time.Duration, value time.Duration) {
+		switch *d {
+		case 0:
+			*d = value
+		case None:
+			*d = 0
+		}
+	}
+	jitterOff := cfg.MaxConnLifetimeJitter == None
+	set(&cfg.MaxConnLifetime, DefaultMaxConnLifetime)
+	set(&cfg.MaxConnLifetimeJitter, cfg.MaxConnLifetime/10)
+	if jitterOff {
+		cfg.MaxConnLifetimeJitter = -1
+	}
+	set(&cfg.MaxConnIdleTime, DefaultMaxConnIdleTime)
+	set(&cfg.AcquireTimeout, DefaultAcquireTimeout)
+	set(&cfg.ConnectTimeout, DefaultConnectTimeout)
+	set(&cfg.EndTimeout, DefaultEndTimeout)
+}
+
+func (cfg *Config) limits() priority.Limits {
+	return priority.Limits{
+		Permits: cfg.MaxConns, Reserve: cfg.HighReserve, AgingShare: cfg.AgingShare,
+		MaxWaiting: cfg.MaxWaiting, MaxWait: cfg.AcquireTimeout,
+	}
+}

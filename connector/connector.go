@@ -1,0 +1,209 @@
+package connector
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// A Connector makes sessions for database/sql and keeps the physical connections that they share. Safe for concurrent
+// use. One may serve several *sql.DB; to close one of these closes it for all.
+type Connector struct {
+	cfg *Config // resolved; nil if err is set
+	err error   // what is wrong with the configuration
+
+	pool     *lifecycle.Pool[*pooldriver.Conn]
+	opts     pooldriver.Options
+	checkins pooldriver.Checkins
+
+	// mu guards the totals of the connections that have ended; those of the others are in themselves. It is held to add
+	// or to copy, and never together with another lock.
+	mu    sync.Mutex
+	ended pooldriver.ConnStats
+}
+
+// NewConnector returns a connector for cfg, which it copies. It does no I/O and starts no goroutine. If the configuration
+// is bad, the first use of the connector says so, as [Config.Validate] does.
+func NewConnector(cfg Config) *Connector {
+	resolved, err := cfg.resolve()
+	if err != nil {
+		return &Connector{err: err}
+	}
+	c := &Connector{cfg: resolved}
+	c.opts = pooldriver.Options{
+		AfterConnect: resolved.AfterConnect, ResetSession: resolved.ResetSession, ShouldPing: resolved.ShouldPing,
+		EndTimeout: resolved.EndTimeout, StatementCacheCapacity: DefaultStatementsCached,
+		Observer: resolved.Observer, Pool: resolved.Name,
+	}
+	if resolved.ConnConfig != nil && resolved.ConnConfig.StatementCacheCapacity > 0 {
+		c.opts.StatementCacheCapacity = resolved.ConnConfig.StatementCacheCapacity
+	}
+	open := dial(resolved.inner())
+	c.pool, c.err = lifecycle.NewPool(lifecycle.Config[*pooldriver.Conn]{
+		Name: resolved.Name,
+		Create: func(ctx context.Context) (*pooldriver.Conn, error) {
+			return pooldriver.Open(ctx, open, &c.opts)
+		},
+		Destroy: func(ctx context.Context, conn *pooldriver.Conn) error {
+			defer c.sum(conn)
+			return conn.Close(ctx)
+		},
+		Validate: func(ctx context.Context, conn *pooldriver.Conn, idle time.Duration) error {
+			return conn.Validate(ctx, idle)
+		},
+		Min: resolved.MinConns, Max: resolved.MaxConns, MaxCreating: resolved.MaxDials,
+		AcquireTimeout: resolved.AcquireTimeout, CreateTimeout: resolved.ConnectTimeout,
+		IdleTimeout: resolved.MaxConnIdleTime, MaxLifetime: resolved.MaxConnLifetime,
+		LifetimeJitter: resolved.MaxConnLifetimeJitter, KeepInterval: resolved.HealthCheckPeriod,
+		Reserve: resolved.HighReserve, AgingShare: resolved.AgingShare, MaxWaiting: resolved.MaxWaiting,
+		Observer: resolved.Observer,
+	})
+	return c
+}
+
+// sum adds the numbers of a connection that has ended to the totals.
+func (c *Connector) sum(conn *pooldriver.Conn) {
+	s := conn.Stats()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	add(&c.ended, &s)
+}
+
+// Connect implements driver.Connector. It returns a session, at once: connections are dialed when a session needs one.
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	return pooldriver.NewSession(ctx, source{c}), nil
+}
+
+// Driver implements driver.Connector. FromDB finds the connector by it.
+func (c *Connector) Driver() driver.Driver { return Driver{c} }
+
+// Config returns a copy of the configuration in force, defaults set. It is the zero value if the configuration is bad.
+func (c *Connector) Config() Config {
+	if c.cfg == nil {
+		return Config{}
+	}
+	cfg := *c.cfg
+	if cfg.ConnConfig != nil {
+		cfg.ConnConfig = cfg.ConnConfig.Copy()
+	}
+	return cfg
+}
+
+// Err returns what is wrong with the configuration, nil if nothing is.
+func (c *Connector) Err() error { return c.err }
+
+// Do lends a pgx connection to f, with the same claim as a statement under ctx has: its class, tenant, label and
+// timeouts. It is the way to what database/sql cannot say: batches, CopyFrom, LISTEN. The connection must not be used
+// after f has returned. A transaction that f leaves open is rolled back; a connection that f leaves busy is closed. f is
+// not run again when it fails.
+//
+// It fails with a [*lifecycle.AcquireError] if no connection could be had, and f has not run then.
+func (c *Connector) Do(ctx context.Context, f func(*pgx.Conn) error) error {
+	if c.err != nil {
+		return c.err
+	}
+	s := pooldriver.NewSession(ctx, source{c})
+	defer s.Close()
+	return s.Do(ctx, f)
+}
+
+// Warmup returns when n connections are open, those in use included, or with the first failure to open one.
+func (c *Connector) Warmup(ctx context.Context, n int) error {
+	if c.err != nil {
+		return c.err
+	}
+	return c.pool.Warmup(ctx, n)
+}
+
+// Reset retires every connection: idle ones at once, those in use when they come back. Callers do not notice.
+func (c *Connector) Reset() {
+	if c.err == nil {
+		c.pool.Reset()
+	}
+}
+
+// Evict retires the connection with this id, at once if it is idle, else when it comes back, and reports whether there
+// is such a one. Its id is that of [Connector.Connections].
+func (c *Connector) Evict(id uint64) bool { return c.err == nil && c.pool.Evict(id) }
+
+// Clear turns away everybody who waits for a connection, with an error that tells reason, and returns how many they were.
+func (c *Connector) Clear(reason string) int {
+	if c.err != nil {
+		return 0
+	}
+	return c.pool.Clear(reason)
+}
+
+// Resize changes MinConns and MaxConns while the pool is in use. Connections above a lowered maximum are closed, those in
+// use when they come back.
+func (c *Connector) Resize(minConns, maxConns int) error {
+	if c.err != nil {
+		return c.err
+	}
+	return c.pool.Resize(minConns, maxConns)
+}
+
+// Drain shuts the pool to new work, turns away those who wait, lets those who have a connection finish, and returns when
+// the last connection is closed. When ctx ends first it returns a [*lifecycle.DrainError] that names who still holds
+// what; each connection is then closed when it comes back.
+func (c *Connector) Drain(ctx context.Context) error {
+	if c.err != nil {
+		return c.err
+	}
+	return c.pool.Drain(ctx)
+}
+
+// Close shuts the pool and returns at once: new work is refused, idle connections are closed, and those in use are when
+// they come back. (*sql.DB).Close calls it.
+func (c *Connector) Close() error {
+	if c.err == nil {
+		c.pool.Close()
+	}
+	return nil
+}
+
+// Done returns a channel that is closed when, after Close or Drain, the last connection is closed.
+func (c *Connector) Done() <-chan struct{} {
+	if c.err != nil {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	return c.pool.Done()
+}
+
+// A Driver is what a *sql.DB on a connector says its driver is.
+type Driver struct{ connector *Connector }
+
+// Connector returns the connector.
+func (d Driver) Connector() *Connector { return d.connector }
+
+// Open implements driver.Driver, which demands it; database/sql does not call it on a connector's driver.
+func (d Driver) Open(string) (driver.Conn, error) {
+	return nil, errors.New("poolsql: Driver.Open is not supported: use sql.OpenDB(poolsql.NewConnector(cfg))")
+}
+
+// source is a connector as sessions see it.
+type source struct{ c *Connector }
+
+func (s source) Acquire(ctx context.Context, req *lifecycle.Request) (lifecycle.Handle[*pooldriver.Conn], error) {
+	return s.c.pool.AcquireFor(ctx, req)
+}
+
+func (s source) Replace(ctx context.Context, h *lifecycle.Handle[*pooldriver.Conn], req *lifecycle.Request, cause error) error {
+	return s.c.pool.Replace(ctx, h, req, lifecycle.EndBroken, cause)
+}
+
+func (s source) Checkins() *pooldriver.Checkins { return &s.c.checkins }
+
+func (s source) Contended() bool { return s.c.pool.Contended() }

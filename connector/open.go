@@ -1,0 +1,67 @@
+package connector
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
+)
+
+// maxIdleSessions is how many sessions Open lets database/sql keep. A session is a few hundred bytes; making one anew
+// costs four allocations, which would be most of what a fast query costs.
+const maxIdleSessions = 1 << 16
+
+// Open returns a *sql.DB on a new connector for cfg. It fails if cfg is bad. It does not connect.
+func Open(cfg Config) (*sql.DB, error) {
+	c := NewConnector(cfg)
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(c)
+	db.SetMaxIdleConns(maxIdleSessions)
+	return db, nil
+}
+
+// FromDB returns the connector that db is on. It looks through wrappers of the driver's connections that have a method
+// Raw() driver.Conn, as otelsql's have; it does not connect for that. It fails if db is on something else, or if
+// somebody limited db with SetMaxOpenConns: that limit would queue callers at random, before poolsql hears of them.
+func FromDB(db *sql.DB) (*Connector, error) {
+	c, err := find(db)
+	if err != nil {
+		return nil, err
+	}
+	if n := db.Stats().MaxOpenConnections; n > 0 {
+		return c, fmt.Errorf("poolsql: SetMaxOpenConns(%d) was called on this *sql.DB, so callers queue at random inside "+
+			"database/sql, before poolsql can order them: call SetMaxOpenConns(0), and set Config.MaxConns instead", n)
+	}
+	return c, nil
+}
+
+func find(db *sql.DB) (*Connector, error) {
+	if d, ok := db.Driver().(Driver); ok {
+		return d.connector, nil
+	}
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("poolsql: looking behind the driver, a %T: %w", db.Driver(), err)
+	}
+	defer conn.Close()
+	var found *Connector
+	err = conn.Raw(func(driverConn any) error {
+		for {
+			switch c := driverConn.(type) {
+			case *pooldriver.Session:
+				found = c.Source().(source).c
+				return nil
+			case interface{ Raw() driver.Conn }:
+				driverConn = c.Raw()
+			default:
+				return errors.New("poolsql: this *sql.DB is not on a poolsql connector")
+			}
+		}
+	})
+	return found, err
+}

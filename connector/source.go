@@ -1,0 +1,94 @@
+package connector
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// resolveSource checks that exactly one source of connections is given, and parses the DSN if that is the one.
+func (cfg *Config) resolveSource() error {
+	var given []string
+	if cfg.DSN != "" {
+		given = append(given, "DSN")
+	}
+	if cfg.ConnConfig != nil {
+		given = append(given, "ConnConfig")
+	}
+	if cfg.Connector != nil {
+		given = append(given, "Connector")
+	}
+	switch {
+	case len(given) == 0:
+		return errors.New("none of DSN, ConnConfig and Connector is set: set the one that says what to connect to")
+	case len(given) > 1:
+		return fmt.Errorf("%s are set: set exactly one of DSN, ConnConfig and Connector", strings.Join(given, " and "))
+	case cfg.Connector != nil:
+		if v := reflect.ValueOf(cfg.Connector); v.Kind() == reflect.Pointer && v.IsNil() {
+			return fmt.Errorf("Connector is a nil %T", cfg.Connector)
+		}
+		return nil
+	case cfg.DSN != "":
+		parsed, err := pgx.ParseConfig(cfg.DSN)
+		if err != nil {
+			return fmt.Errorf("DSN does not parse: %s", scrub(err.Error()))
+		}
+		cfg.ConnConfig = parsed
+	default:
+		// pgx panics at the first dial on a configuration that it did not parse itself. It keeps the connection string
+		// and its port as marks of its own work.
+		if cfg.ConnConfig.ConnString() == "" && cfg.ConnConfig.Port == 0 {
+			return errors.New("ConnConfig was not made by pgx.ParseConfig, which pgx demands")
+		}
+		cfg.ConnConfig = cfg.ConnConfig.Copy()
+	}
+	if cfg.StatementTimeout > 0 {
+		if cfg.ConnConfig.RuntimeParams == nil {
+			cfg.ConnConfig.RuntimeParams = make(map[string]string)
+		}
+		cfg.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10)
+	}
+	return nil
+}
+
+// quoted matches what an error message quotes: it may be any part of the DSN.
+var quoted = regexp.MustCompile("(?s)`.*`|\"[^\"]*\"|'[^']*'")
+
+// scrub takes out of pgx's message everything that it quotes. pgx masks the passwords that it recognizes; in a DSN that
+// does not parse there may be some that it does not.
+func scrub(message string) string {
+	message = strings.TrimPrefix(quoted.ReplaceAllString(message, "…"), "cannot parse …: ")
+	return message
+}
+
+// inner returns the connector that dials.
+func (cfg *Config) inner() driver.Connector {
+	if cfg.Connector != nil {
+		return cfg.Connector
+	}
+	var opts []stdlib.OptionOpenDB
+	if cfg.BeforeConnect != nil {
+		opts = append(opts, stdlib.OptionBeforeConnect(cfg.BeforeConnect))
+	}
+	return stdlib.GetConnector(*cfg.ConnConfig, opts...)
+}
+
+// dial opens one connection with c. A connector that returns neither a connection nor an error is told apart from one
+// that works.
+func dial(c driver.Connector) func(context.Context) (driver.Conn, error) {
+	return func(ctx context.Context) (driver.Conn, error) {
+		conn, err := c.Connect(ctx)
+		if err == nil && conn == nil {
+			err = fmt.Errorf("the inner connector, a %T, returned neither a connection nor an error", c)
+		}
+		return conn, err
+	}
+}

@@ -1,0 +1,150 @@
+package connector
+
+import (
+	"time"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/internal/sqltext"
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// Stats are a connector's numbers at one instant. Counters count from the start.
+//
+// db.Stats() counts sessions: its OpenConnections and InUse include those that wait, and it never waits itself. These
+// count physical connections.
+type Stats struct {
+	// Name is the pool's name.
+	Name string
+	// TotalConns is IdleConns, InUseConns, ConnectingConns and ClosingConns together; it never exceeds MaxConns.
+	TotalConns, IdleConns, InUseConns, ConnectingConns, ClosingConns int
+	MinConns, MaxConns                                               int
+	// Waiting is how many callers wait for a connection.
+	Waiting int
+
+	// AcquireCount and ReleaseCount count bindings begun and ended; WaitCount, those that did not begin at once.
+	AcquireCount, ReleaseCount, WaitCount uint64
+	// RefusedCount counts callers turned away, TimeoutCount those of them for whom time ran out.
+	RefusedCount, TimeoutCount uint64
+	// QueryCount counts operations, ErrorCount those that failed.
+	QueryCount, ErrorCount uint64
+	// NewConnsCount counts connections opened, ConnectErrorCount attempts that failed, and ClosedConns those closed, by
+	// reason.
+	NewConnsCount, ConnectErrorCount uint64
+	ClosedConns                      map[lifecycle.EndReason]uint64
+
+	// WaitTime, UseTime, QueryTime and ConnectTime are sums: of the waits of those who had to wait and were served, of
+	// the time that connections were held, of the time that operations took, of the time that connecting took.
+	WaitTime, UseTime, QueryTime, ConnectTime time.Duration
+	// AvgAcquireTime is WaitTime over AcquireCount, AvgQueryTime is QueryTime over QueryCount.
+	AvgAcquireTime, AvgQueryTime time.Duration
+
+	// StatementHits and StatementMisses count look-ups of prepared statements on the connections.
+	StatementHits, StatementMisses uint64
+
+	// ConnectFailure is why connections cannot be opened at present, nil when they can.
+	ConnectFailure error
+	// Classes are the numbers of each class, High first.
+	Classes [priority.NumClasses]priority.ClassStats
+}
+
+// Stats returns the numbers of the instant. It costs time in proportion to the number of connections.
+func (c *Connector) Stats() Stats {
+	if c.err != nil {
+		return Stats{}
+	}
+	c.mu.Lock()
+	ops := c.ended
+	c.mu.Unlock()
+	for _, r := range c.pool.Resources() {
+		if r.Value != nil {
+			s := r.Value.Stats()
+			add(&ops, &s)
+		}
+	}
+	p := c.pool.Stats()
+	s := Stats{
+		Name:       c.cfg.Name,
+		TotalConns: p.Total, IdleConns: p.Idle, InUseConns: p.InUse, ConnectingConns: p.Creating, ClosingConns: p.Closing,
+		MinConns: p.Min, MaxConns: p.Max, Waiting: p.Waiting,
+		AcquireCount: p.Acquired, ReleaseCount: p.Released, WaitCount: p.Waits,
+		RefusedCount: p.Refused, TimeoutCount: p.Timeouts,
+		QueryCount: ops.Queries, ErrorCount: ops.Errors,
+		NewConnsCount: p.Created, ConnectErrorCount: p.CreateFailed, ClosedConns: p.Destroyed,
+		WaitTime: p.WaitTime, UseTime: p.UseTime, QueryTime: ops.Busy, ConnectTime: p.CreateTime,
+		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses,
+		ConnectFailure: p.Failure, Classes: p.Classes,
+	}
+	if s.AcquireCount > 0 {
+		s.AvgAcquireTime = s.WaitTime / time.Duration(s.AcquireCount)
+	}
+	if s.QueryCount > 0 {
+		s.AvgQueryTime = s.QueryTime / time.Duration(s.QueryCount)
+	}
+	return s
+}
+
+// add adds the counters of s to total.
+func add(total, s *pooldriver.ConnStats) {
+	total.Queries += s.Queries
+	total.Errors += s.Errors
+	total.Busy += s.Busy
+	total.StatementHits += s.StatementHits
+	total.StatementMisses += s.StatementMisses
+}
+
+// ConnInfo is what is known of one physical connection at one instant.
+type ConnInfo struct {
+	// ID numbers the pool's connections from 1. PID is the process that serves it on the server, 0 if that is not known.
+	ID  uint64
+	PID uint32
+	// State is where in its life it is; Since is when it got there.
+	State lifecycle.State
+	Since time.Time
+	// End is why it ends, if that is settled.
+	End lifecycle.EndReason
+	// Created is when it was opened; LastUsed, when a holder last got it or gave it back.
+	Created, LastUsed time.Time
+	// Uses counts its holders; Queries and Errors, its operations and those that failed.
+	Uses, Queries, Errors uint64
+	// Class, Label and Tenant are those of the holder, or of the last one. HolderSince is when the holder got it, zero
+	// if there is none.
+	Class         priority.Class
+	Label, Tenant string
+	HolderSince   time.Time
+	// CurrentQuery is the text of the statement that runs, LastQuery of the last one; their literals are replaced by
+	// question marks. Running is for how long the current one has run.
+	CurrentQuery, LastQuery string
+	Running                 time.Duration
+	// StatementHits and StatementMisses count look-ups of prepared statements, Prepared is how many there are.
+	StatementHits, StatementMisses uint64
+	Prepared                       int
+}
+
+// Connections returns what is known of each connection, in the order of their ids.
+func (c *Connector) Connections() []ConnInfo {
+	if c.err != nil {
+		return nil
+	}
+	resources := c.pool.Resources()
+	infos := make([]ConnInfo, len(resources))
+	for i, r := range resources {
+		info := ConnInfo{
+			ID: r.ID, State: r.State, Since: r.Since, End: r.End, Created: r.Created, LastUsed: r.Since, Uses: r.Uses,
+			Class: r.Class, Label: r.Label, Tenant: r.Tenant, LastQuery: sqltext.Strip(r.Detail),
+		}
+		if r.State == lifecycle.InUse || r.State == lifecycle.Draining {
+			info.HolderSince = r.Since
+		}
+		if r.Value != nil {
+			s := r.Value.Stats()
+			info.PID, info.Queries, info.Errors, info.Running = s.PID, s.Queries, s.Errors, s.Running
+			info.StatementHits, info.StatementMisses, info.Prepared = s.StatementHits, s.StatementMisses, s.Prepared
+			if s.Running > 0 {
+				info.CurrentQuery = info.LastQuery
+			}
+		}
+		infos[i] = info
+	}
+	return infos
+}

@@ -1,0 +1,212 @@
+package pooldriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// Options are what all connections of one pool share. They do not change once the first connection was opened.
+type Options struct {
+	// AfterConnect, if set, runs on each new pgx connection before it serves. If it fails, the connection is closed.
+	AfterConnect func(context.Context, *pgx.Conn) error
+	// ResetSession, if set, runs on each pgx connection before it serves again. If it fails, the connection is replaced.
+	ResetSession func(context.Context, *pgx.Conn) error
+	// ShouldPing, if set, says whether a pgx connection is pinged before it serves again. By default it is after a
+	// second of idleness.
+	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
+	// EndTimeout bounds COMMIT, ROLLBACK and what is done to a connection between two holders.
+	EndTimeout time.Duration
+	// StatementCacheCapacity is how many statements each connection keeps prepared.
+	StatementCacheCapacity int
+	// Observer, if set, is told of each operation's end; Pool is what it is told as the pool's name.
+	Observer lifecycle.Observer
+	Pool     string
+}
+
+// A Conn is a physical connection. It belongs to the session that holds it; only what ConnStats reads may be read by
+// others.
+type Conn struct {
+	inner     driver.Conn
+	std       *stdlib.Conn // inner, if that is pgx's own; nil otherwise
+	pg        *pgx.Conn    // std's; nil with it
+	can       capabilities // of inner, if that is not pgx's own
+	opts      *Options
+	stmts     stmtCache
+	pid       uint32
+	named     bool // statements are prepared by name, without being asked
+	describes bool // pgx keeps descriptions of statements that are not
+
+	used   bool // has served before
+	broken bool // must not serve again
+
+	running atomic.Int64 // when the operation under way began, a mono.Time; 0 when there is none
+	queries atomic.Uint64
+	errors  atomic.Uint64
+	busyFor atomic.Int64 // how long operations took together, in ns
+}
+
+// Open connects by dial and makes a Conn of what that returns. If a hook fails, or panics, the connection is closed.
+func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), opts *Options) (*Conn, error) {
+	inner, err := dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{inner: inner, opts: opts}
+	c.stmts.capacity = max(1, opts.StatementCacheCapacity)
+	if std, ok := inner.(*stdlib.Conn); ok {
+		c.std, c.pg = std, std.Conn()
+		c.pid = c.pg.PgConn().PID()
+		cfg := c.pg.Config() // of the connection, and not of the pool: a hook may have changed it
+		c.named = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
+		c.describes = cfg.DescriptionCacheCapacity > 0
+	} else {
+		c.can = capabilitiesOf(inner)
+	}
+	if opts.AfterConnect == nil || c.pg == nil {
+		return c, nil
+	}
+	ok := false
+	defer func() {
+		if !ok {
+			inner.Close()
+		}
+	}()
+	if err := opts.AfterConnect(ctx, c.pg); err != nil {
+		return nil, fmt.Errorf("AfterConnect: %w", err)
+	}
+	ok = true
+	return c, nil
+}
+
+// Pgx returns the pgx connection, nil if the inner driver is not pgx/stdlib.
+func (c *Conn) Pgx() *pgx.Conn { return c.pg }
+
+// Close closes the connection. A pgx connection says goodbye to the server within ctx.
+func (c *Conn) Close(ctx context.Context) error {
+	if c.pg != nil {
+		return c.pg.Close(ctx)
+	}
+	c.stmts.closeAll()
+	return c.inner.Close()
+}
+
+var (
+	errConnClosed = errors.New("the connection was closed")
+	errConnInTx   = errors.New("the connection is in a transaction")
+	errConnBroken = errors.New("an earlier holder found the connection broken")
+)
+
+// pingAfter is how long a connection may have been idle without being pinged before it serves again; pgx's value.
+const pingAfter = time.Second
+
+// Validate says whether a connection that was idle for so long may serve.
+func (c *Conn) Validate(ctx context.Context, idle time.Duration) error {
+	first := !c.used
+	c.used = true
+	if c.broken {
+		return errConnBroken
+	}
+	if c.pg == nil {
+		if c.can.resetter != nil && !first {
+			return c.can.resetter.ResetSession(ctx)
+		}
+		return nil
+	}
+	if c.pg.IsClosed() {
+		return errConnClosed
+	}
+	if c.pg.PgConn().TxStatus() != 'I' {
+		return errConnInTx
+	}
+	if first && idle < pingAfter {
+		return nil
+	}
+	ping := idle > pingAfter
+	if c.opts.ShouldPing != nil {
+		ping = c.opts.ShouldPing(ctx, stdlib.ShouldPingParams{Conn: c.pg, IdleDuration: idle})
+	}
+	if ping {
+		if err := c.pg.Ping(ctx); err != nil {
+			return fmt.Errorf("ping: %w", err)
+		}
+	}
+	if c.opts.ResetSession != nil && !first {
+		if err := c.opts.ResetSession(ctx, c.pg); err != nil {
+			return fmt.Errorf("ResetSession: %w", err)
+		}
+	}
+	return nil
+}
+
+// fate says what is to become of the connection at a check-in: EndNone if it may serve on, if need be after it was
+// mended. It does no I/O.
+func (c *Conn) fate() (end lifecycle.EndReason, mend bool) {
+	if c.broken {
+		return lifecycle.EndBroken, false
+	}
+	if c.pg == nil {
+		if c.can.validator != nil && !c.can.validator.IsValid() {
+			return lifecycle.EndBroken, false
+		}
+		return lifecycle.EndNone, false
+	}
+	if c.pg.IsClosed() {
+		return lifecycle.EndBroken, false
+	}
+	if c.pg.PgConn().IsBusy() {
+		return lifecycle.EndBusy, false
+	}
+	return lifecycle.EndNone, c.pg.PgConn().TxStatus() != 'I'
+}
+
+// mend rolls back what a holder left open.
+func (c *Conn) mend() error {
+	_, err := c.bounded(context.Background(), "rollback", c.opts.EndTimeout)
+	if err == nil && c.pg.PgConn().TxStatus() != 'I' {
+		err = errConnInTx
+	}
+	return err
+}
+
+// closed reports whether the connection is known to be closed.
+func (c *Conn) closed() bool { return c.pg != nil && c.pg.IsClosed() }
+
+// busy reports whether the connection is in the middle of an operation.
+func (c *Conn) busy() bool { return c.pg != nil && c.pg.PgConn().IsBusy() }
+
+// ConnStats are the numbers of one connection.
+type ConnStats struct {
+	// PID is the process that serves the connection on the server, 0 if the inner driver does not tell.
+	PID uint32
+	// Queries and Errors count operations, and those that failed.
+	Queries, Errors uint64
+	// Busy is how long operations took together, the one under way not included.
+	Busy time.Duration
+	// Running is for how long the operation under way has run, 0 if there is none.
+	Running time.Duration
+	// StatementHits and StatementMisses count look-ups of prepared statements; Prepared is how many are prepared.
+	StatementHits, StatementMisses uint64
+	Prepared                       int
+}
+
+// Stats returns the connection's numbers. Safe for concurrent use.
+func (c *Conn) Stats() ConnStats {
+	s := ConnStats{
+		PID: c.pid, Queries: c.queries.Load(), Errors: c.errors.Load(), Busy: time.Duration(c.busyFor.Load()),
+		StatementHits: c.stmts.hits.Load(), StatementMisses: c.stmts.misses.Load(), Prepared: int(c.stmts.size.Load()),
+	}
+	if since := mono.Time(c.running.Load()); since != 0 {
+		s.Running = mono.Since(since)
+	}
+	return s
+}

@@ -1,0 +1,88 @@
+package pooldriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrBusy is matched by the error of an operation on a connection that is in the middle of another: rows of an earlier
+// query of the same transaction or *sql.Conn are still open. Nothing was sent.
+var ErrBusy = errors.New("connection busy: the rows of an earlier statement on this transaction or Conn are still open; " +
+	"read them to the end or close them first")
+
+// ErrSessionClosed is matched by the error of an operation on a session after its Close.
+var ErrSessionClosed = errors.New("session used after its close")
+
+// A LostError says that the connection was gone before the operation was sent, where it cannot be replaced: in a
+// transaction, or on a *sql.Conn that has run something before. The operation has not run. Whether earlier ones of the
+// same transaction did is the transaction's affair: it was not committed.
+type LostError struct {
+	// Conn is the connection's id, PID the process that served it on the server.
+	Conn uint64
+	PID  uint32
+}
+
+// Error says what was lost and what to do.
+func (e *LostError) Error() string {
+	return fmt.Sprintf("poolsql: connection %d (server process %d) was lost before the statement was sent; "+
+		"it has not run: begin the transaction or take the Conn anew", e.Conn, e.PID)
+}
+
+// SafeToRetry reports that nothing was sent, as pgconn has it.
+func (e *LostError) SafeToRetry() bool { return true }
+
+// settle makes err what the caller shall see. driver.ErrBadConn is never among that: database/sql would try again on
+// another session, and queue again for each try, though nothing says that the next would fare better.
+func (s *Session) settle(ctx context.Context, err error) error {
+	if !neverRan(err) {
+		return err
+	}
+	switch bad := errors.Is(err, driver.ErrBadConn); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.conn.busy():
+		return fmt.Errorf("poolsql: %w", ErrBusy)
+	case bad || s.conn.closed():
+		return &LostError{Conn: s.h.ID(), PID: s.conn.pid}
+	default:
+		return err
+	}
+}
+
+// neverRan reports whether err says for certain that the operation was not sent.
+func neverRan(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)
+}
+
+// harmless makes the error of an operation that leaves nothing behind when its connection is lost, such as a ping or a
+// BEGIN, say that it may run on another one.
+func (c *Conn) harmless(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() == nil && c.closed() {
+		return errors.Join(driver.ErrBadConn, err)
+	}
+	return err
+}
+
+// codeOf returns the SQLSTATE of err or, where it has none, a word for what kind of failure it is. The server's own text
+// may quote data, so nothing else of it is shown to observers.
+func codeOf(err error) string {
+	var pgErr *pgconn.PgError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &pgErr):
+		return pgErr.Code
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, context.Canceled):
+		return "canceled"
+	case errors.Is(err, ErrBusy):
+		return "busy"
+	default:
+		return "other"
+	}
+}

@@ -1,0 +1,140 @@
+package pooldriver
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/poolsql/poolsql/internal/mono"
+)
+
+// exec runs a statement without rows. st is set if it was prepared by the caller.
+func (s *Session) exec(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Result, error) {
+	var res driver.Result
+	err := s.operation(ctx, query, func(ctx context.Context, c *Conn) (bool, error) {
+		var err error
+		res, err = c.exec(ctx, query, args, st)
+		if !s.inTx && c.notePlan(query, err) { // the server refused the plan before it ran anything
+			res, err = c.exec(ctx, query, args, st)
+		}
+		return false, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// query runs a statement with rows.
+func (s *Session) query(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Rows, error) {
+	var opened driver.Rows
+	err := s.operation(ctx, query, func(ctx context.Context, c *Conn) (bool, error) {
+		r, err := c.query(ctx, query, args, st)
+		if !s.inTx && c.notePlan(query, err) {
+			r, err = c.query(ctx, query, args, st)
+		}
+		if err != nil {
+			return false, err
+		}
+		var open bool
+		opened, open = s.track(r, mono.Time(c.running.Load()))
+		return open, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Result, error) {
+	if c.pg == nil {
+		return c.innerExec(ctx, query, args, st != nil)
+	}
+	if st != nil && !st.named {
+		return c.std.ExecContext(ctx, query, unnamedArgs(c, args))
+	}
+	if err := c.beforeRun(ctx, query, args, st == nil); err != nil {
+		return nil, err
+	}
+	return c.std.ExecContext(ctx, query, args)
+}
+
+func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Rows, error) {
+	if c.pg == nil {
+		return c.innerQuery(ctx, query, args, st != nil)
+	}
+	if st != nil && !st.named {
+		return c.std.QueryContext(ctx, query, unnamedArgs(c, args))
+	}
+	if err := c.beforeRun(ctx, query, args, false); err != nil {
+		return nil, err
+	}
+	return c.std.QueryContext(ctx, query, args)
+}
+
+// rows are pgx's rows whose end the session hears of. The concrete type is embedded, so that every optional interface
+// that it has, those of later versions of Go included, is there still. Whatever error ended them early comes out of Close.
+type rows struct {
+	*stdlib.Rows
+	session *Session // nil when they are closed
+	conn    *Conn
+	began   mono.Time
+	cancel  context.CancelFunc
+}
+
+// track returns r such that the session hears of its end. The wrapper is part of the session, so that it costs no
+// allocation, unless rows before it are open still. Rows of another inner driver pass as they are, so that no interface
+// is lost: their operation ends here, and its timer at the check-in.
+func (s *Session) track(r driver.Rows, began mono.Time) (wrapped driver.Rows, open bool) {
+	cancel := s.cancel
+	s.cancel = nil
+	std, ok := r.(*stdlib.Rows)
+	if !ok {
+		s.endLater(cancel)
+		return r, false
+	}
+	t := &s.rows
+	if t.session != nil {
+		t = &rows{}
+	}
+	*t = rows{Rows: std, session: s, conn: s.conn, began: began, cancel: cancel}
+	s.unread++
+	return t, true
+}
+
+// endLater sees to it that cancel is called at the check-in.
+func (s *Session) endLater(cancel context.CancelFunc) {
+	switch before := s.later; {
+	case cancel == nil:
+	case before == nil:
+		s.later = cancel
+	default:
+		s.later = func() { before(); cancel() }
+	}
+}
+
+// Close closes the rows and so ends the operation. It returns the error that ended them early, if one did.
+func (r *rows) Close() error {
+	s := r.session
+	if s == nil {
+		return nil
+	}
+	r.session = nil
+	bound := s.conn == r.conn // else they were left open over a check-in, which destroyed the connection
+	returned := false
+	defer func() {
+		end(&r.cancel)
+		if !returned && bound {
+			s.abandon()
+		}
+	}()
+	err := r.Rows.Close()
+	returned = true
+	if bound {
+		s.unread--
+		s.conn.running.Store(0)
+		s.ended(r.began, err)
+	}
+	return err
+}

@@ -1,0 +1,366 @@
+package pooldriver
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// A Source is where sessions get their connections. Safe for concurrent use.
+type Source interface {
+	// Acquire lends a connection to whom req names, when it is its turn.
+	Acquire(ctx context.Context, req *lifecycle.Request) (lifecycle.Handle[*Conn], error)
+	// Replace lends another connection in place of one that was found to be of no use before anything ran on it.
+	Replace(ctx context.Context, h *lifecycle.Handle[*Conn], req *lifecycle.Request, cause error) error
+	// Checkins is what the source knows of how its sessions are told of their check-ins.
+	Checkins() *Checkins
+	// Contended reports whether somebody waits for a connection.
+	Contended() bool
+}
+
+// A Session is what database/sql holds for a connection: see the package comment. Used by one goroutine at a time.
+type Session struct {
+	src      Source
+	checkins *Checkins
+	wrapped  bool // database/sql did not make it by itself: something stands between
+	closed   bool
+
+	checkout context.Context // of the present check-out, for Raw; nil between two
+
+	// Of the binding. conn is nil when there is none.
+	conn *Conn
+	h    lifecycle.Handle[*Conn]
+	req  lifecycle.Request
+	ran  bool // something ran on conn since the binding, so that it cannot be replaced unnoticed
+
+	// Of the transaction, if one is open.
+	inTx  bool
+	txCtx context.Context // its begin's, for what it carries
+	tx    driver.Tx       // of an inner driver other than pgx
+
+	rows   rows
+	unread int                // rows that are open
+	cancel context.CancelFunc // ends the timer of the operation under way, until its rows take it over
+	later  context.CancelFunc // ends the timers of untracked rows, at the check-in
+}
+
+// The interfaces of database/sql/driver that *stdlib.Conn has, and the two that make a check-in visible.
+var (
+	_ driver.Conn               = (*Session)(nil)
+	_ driver.ConnBeginTx        = (*Session)(nil)
+	_ driver.ConnPrepareContext = (*Session)(nil)
+	_ driver.ExecerContext      = (*Session)(nil)
+	_ driver.QueryerContext     = (*Session)(nil)
+	_ driver.Pinger             = (*Session)(nil)
+	_ driver.NamedValueChecker  = (*Session)(nil)
+	_ driver.SessionResetter    = (*Session)(nil)
+	_ driver.Validator          = (*Session)(nil)
+)
+
+// NewSession returns an unbound session whose first check-out is under ctx.
+func NewSession(ctx context.Context, src Source) *Session {
+	s := &Session{src: src, checkins: src.Checkins(), checkout: ctx}
+	s.wrapped = s.checkins.unsure() && calledThroughWrapper()
+	return s
+}
+
+// bind gives the session a connection for an operation under ctx, if it has none, and says what is about to run.
+func (s *Session) bind(ctx context.Context, o *priority.Options, text string) error {
+	if s.conn != nil {
+		s.h.Describe(text)
+		return nil
+	}
+	if s.closed {
+		return fmt.Errorf("poolsql: %w", ErrSessionClosed)
+	}
+	s.req.Options, s.req.Detail = *o, text
+	h, err := s.src.Acquire(ctx, &s.req)
+	if err != nil {
+		return err
+	}
+	s.h, s.conn, s.ran = h, h.Value(), false
+	return nil
+}
+
+// unbind gives the connection back: at once if it is fit for the next holder, else to be mended or destroyed elsewhere.
+// It does no I/O and does not block.
+func (s *Session) unbind() {
+	c, h := s.conn, s.h
+	if c == nil {
+		return
+	}
+	end, mend := c.fate()
+	if s.tx != nil { // an inner driver's transaction that nobody ended
+		end = lifecycle.EndBusy
+	}
+	s.forgetConn()
+	switch {
+	case end != lifecycle.EndNone:
+		h.Destroy(end)
+	case mend:
+		go mendAndRelease(c, h)
+	default:
+		h.Release()
+	}
+}
+
+// forgetConn makes the session unbound. What it was bound to is the caller's affair.
+func (s *Session) forgetConn() {
+	s.conn.running.Store(0)
+	s.conn, s.h = nil, lifecycle.Handle[*Conn]{}
+	s.inTx, s.txCtx, s.tx = false, nil, nil
+	s.unread = 0
+	end(&s.cancel)
+	end(&s.later)
+}
+
+// end calls a cancel function once.
+func end(cancel *context.CancelFunc) {
+	if *cancel != nil {
+		(*cancel)()
+		*cancel = nil
+	}
+}
+
+// mendAndRelease makes a connection fit for the next holder, off the caller's path.
+func mendAndRelease(c *Conn, h lifecycle.Handle[*Conn]) {
+	if err := c.mend(); err != nil {
+		h.Destroy(lifecycle.EndBroken)
+		return
+	}
+	h.Release()
+}
+
+// abandon destroys the connection: a panic went through an operation, and nobody knows what state it left. It must not
+// stay bound either: whoever recovers the panic does not check the session in.
+func (s *Session) abandon() {
+	if s.conn == nil {
+		return
+	}
+	s.conn.broken = true
+	h := s.h
+	s.forgetConn()
+	h.Destroy(lifecycle.EndPanicked)
+}
+
+// operation runs f as one operation on the session's connection: it binds, bounds, tracks, and settles the error. What
+// certainly did not run because its connection was gone runs on another, as long as nothing else ran on the first; the
+// caller has waited its turn and keeps it. Each try uses up a connection that was there before, so this ends.
+//
+// If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
+func (s *Session) operation(ctx context.Context, text string, f func(context.Context, *Conn) (open bool, err error)) error {
+	o, _ := priority.FromContext(ctx)
+	if err := s.bind(ctx, &o, text); err != nil {
+		return err
+	}
+	if o.Timeout > 0 {
+		ctx, s.cancel = context.WithTimeout(ctx, o.Timeout)
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			s.abandon()
+		}
+	}()
+	before := s.conn.running.Load() // not 0 if rows of an earlier operation are open
+	began := mono.Now()
+	s.conn.running.Store(int64(began))
+	open, err := f(ctx, s.conn)
+	for err != nil && s.replaceable(ctx, err) {
+		if err = s.replace(ctx, err); err != nil {
+			returned = true
+			return err
+		}
+		s.conn.running.Store(int64(began))
+		open, err = f(ctx, s.conn)
+	}
+	returned = true
+	s.ran = true
+	if err != nil {
+		err = s.settle(ctx, err)
+	}
+	end(&s.cancel)
+	if !open {
+		s.conn.running.Store(before)
+		s.ended(began, err)
+	}
+	return err
+}
+
+// replaceable reports whether the operation that failed with err may run on another connection: it was not sent, nothing
+// else ran here, and it was not the first thing that a new connection was asked.
+func (s *Session) replaceable(ctx context.Context, err error) bool {
+	if s.ran || s.h.Uses() < 2 || ctx.Err() != nil || !neverRan(err) {
+		return false
+	}
+	return s.conn.pg == nil || s.conn.pg.IsClosed()
+}
+
+// replace exchanges the connection for another. When that fails the session is unbound.
+func (s *Session) replace(ctx context.Context, cause error) error {
+	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
+		s.forgetConn()
+		return err
+	}
+	s.conn = s.h.Value()
+	return nil
+}
+
+// ended notes the end of an operation that began at that time.
+func (s *Session) ended(began mono.Time, err error) {
+	c := s.conn
+	took := mono.Since(began)
+	c.queries.Add(1)
+	c.busyFor.Add(int64(took))
+	if err != nil {
+		c.errors.Add(1)
+	}
+	if c.opts.Observer != nil {
+		s.observe(err, took)
+	}
+	if s.wrapped && !s.inTx && s.unread == 0 && s.checkins.unsure() && s.src.Contended() {
+		s.checkins.report(c.opts)
+		s.unbind()
+	}
+}
+
+// observe tells the observer of an operation's end.
+func (s *Session) observe(err error, took time.Duration) {
+	e := lifecycle.Event{
+		Kind: lifecycle.KindOperation, Pool: s.conn.opts.Pool, Resource: s.h.ID(),
+		Class: s.req.Class, Label: s.req.Label, Tenant: s.req.Tenant, Duration: took,
+	}
+	if err != nil {
+		e.Kind, e.Code = lifecycle.KindError, codeOf(err)
+	}
+	s.conn.opts.Observer.Observe(e)
+}
+
+// ExecContext implements driver.ExecerContext.
+func (s *Session) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return s.exec(ctx, query, args, nil)
+}
+
+// QueryContext implements driver.QueryerContext.
+func (s *Session) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return s.query(ctx, query, args, nil)
+}
+
+// Prepare implements driver.Conn.
+func (s *Session) Prepare(query string) (driver.Stmt, error) {
+	return s.PrepareContext(context.Background(), query)
+}
+
+// PrepareContext implements driver.ConnPrepareContext. The statement is checked by the server now, and prepared by each
+// connection that it runs on.
+func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	var st *stmt
+	err := s.operation(ctx, query, func(ctx context.Context, c *Conn) (bool, error) {
+		var err error
+		st, err = c.prepare(ctx, s, query)
+		return false, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return st, nil
+}
+
+// Ping implements driver.Pinger. It goes to the server. A pooled connection that turns out to be dead is replaced.
+func (s *Session) Ping(ctx context.Context) error {
+	return s.operation(ctx, "ping", func(ctx context.Context, c *Conn) (bool, error) {
+		if c.pg == nil {
+			return false, c.can.ping(ctx)
+		}
+		return false, c.harmless(ctx, c.pg.Ping(ctx))
+	})
+}
+
+// CheckNamedValue implements driver.NamedValueChecker. It accepts everything: pgx does, and what another inner driver
+// accepts is asked once a connection is bound.
+func (s *Session) CheckNamedValue(*driver.NamedValue) error { return nil }
+
+// ResetSession implements driver.SessionResetter: it is a check-out.
+func (s *Session) ResetSession(ctx context.Context) error {
+	if s.conn != nil {
+		s.checkins.report(s.conn.opts)
+		s.unbind()
+	}
+	s.checkout = ctx
+	return nil
+}
+
+// IsValid implements driver.Validator: it is a check-in. The session may be checked out again.
+func (s *Session) IsValid() bool {
+	if s.checkins.unsure() {
+		s.checkins.see()
+	}
+	s.unbind()
+	s.checkout = nil
+	return !s.closed
+}
+
+// Close implements driver.Conn: it is a check-in, and the session's end.
+func (s *Session) Close() error {
+	s.closed = true
+	s.unbind()
+	s.checkout = nil
+	return nil
+}
+
+// Conn returns the pgx connection, for use inside (*sql.Conn).Raw:
+//
+//	err := conn.Raw(func(driverConn any) error {
+//		pg := driverConn.(interface{ Conn() *pgx.Conn }).Conn()
+//		...
+//	})
+//
+// It binds a connection, under the context that the *sql.Conn was taken with. It returns nil if that fails, or if the
+// inner driver is not pgx/stdlib; PgxConn tells why. The connection must not be used after Raw's function has returned.
+func (s *Session) Conn() *pgx.Conn {
+	pg, _ := s.PgxConn()
+	return pg
+}
+
+// PgxConn is Conn with the reason why there is none.
+func (s *Session) PgxConn() (*pgx.Conn, error) {
+	ctx := s.checkout
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	o, _ := priority.FromContext(ctx)
+	if err := s.bind(ctx, &o, "raw"); err != nil {
+		return nil, err
+	}
+	s.ran = true
+	if s.conn.pg == nil {
+		return nil, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", s.conn.inner)
+	}
+	return s.conn.pg, nil
+}
+
+// Do lends the pgx connection to f as one operation under ctx, and returns f's error as it is.
+func (s *Session) Do(ctx context.Context, f func(*pgx.Conn) error) error {
+	var failed error
+	err := s.operation(ctx, "do", func(_ context.Context, c *Conn) (bool, error) {
+		if c.pg == nil {
+			return false, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
+		}
+		failed = f(c.pg)
+		return false, nil
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// Source returns where the session gets its connections.
+func (s *Session) Source() Source { return s.src }

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/poolsql/poolsql/internal/testdb"
+)
+
+// lab is what the experiments share: how much they may do, and the database. Used by one goroutine at a time.
+type lab struct {
+	quick bool
+
+	dsn    string         // empty until database is first called, unless the user gave one
+	used   bool           // some experiment asked for the database
+	server *testdb.Server // nil if the user gave a database
+}
+
+// scale chooses the size of a run.
+func (l *lab) scale(full, quick int) int {
+	if l.quick {
+		return quick
+	}
+	return full
+}
+
+// database returns the DSN of the database to measure on. A server is started only when an experiment needs one.
+func (l *lab) database(ctx context.Context) (string, error) {
+	l.used = true
+	if l.dsn != "" {
+		return l.dsn, nil
+	}
+	server, err := testdb.Start(ctx)
+	if err != nil {
+		return "", fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	l.server = server
+	dsn, err := server.CreateDatabase(ctx)
+	if err != nil {
+		return "", err
+	}
+	l.dsn = dsn
+	return dsn, nil
+}
+
+// serverVersion asks the database for its version. It is empty if no experiment used the database.
+func (l *lab) serverVersion(ctx context.Context) (string, error) {
+	if !l.used {
+		return "", nil
+	}
+	conn, err := pgx.Connect(ctx, l.dsn)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	var version string
+	err = conn.QueryRow(ctx, "show server_version").Scan(&version)
+	return version, err
+}
+
+func (l *lab) close() error {
+	if l.server == nil {
+		return nil
+	}
+	return l.server.Close()
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program without its process: the tables go to out, the progress to progress.
+func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
+	flags.SetOutput(progress)
+	pattern := flags.String("run", "", "run only the experiments whose name matches this regular `expression`")
+	rounds := flags.Int("rounds", 5, "how often every peer runs each experiment")
+	quick := flags.Bool("quick", false, "one round of tiny runs: shows that everything works, the numbers mean nothing")
+	dsn := flags.String("dsn", "", "PostgreSQL to measure on; one is started if empty")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if *rounds < 1 {
+		return errors.New("-rounds must be at least 1")
+	}
+	if *quick {
+		*rounds = 1
+	}
+	match, err := regexp.Compile(*pattern)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+
+	l := &lab{quick: *quick, dsn: *dsn}
+	defer func() { err = errors.Join(err, l.close()) }()
+	chosen := choose(allGroups(l), match)
+	if len(chosen) == 0 {
+		return fmt.Errorf("-run %q matches none of %v", *pattern, experimentNames(allGroups(l)))
+	}
+	for _, g := range chosen {
+		results, err := g.run(ctx, *rounds, progress)
+		if err != nil {
+			return err
+		}
+		if err := g.print(out, results); err != nil {
+			return err
+		}
+	}
+
+	machine, err := describeMachine(ctx, l, *rounds)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, machine)
+	return err
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// standin is a driver.Connector in the place of a server: its connections execute any statement by doing nothing, for
+// as long as they are told to. Safe for concurrent use; the durations must not change once it is in use.
+type standin struct {
+	dial  time.Duration // what opening a connection takes
+	work  time.Duration // what executing a statement takes
+	yield bool          // let other goroutines run during a statement
+
+	dials atomic.Int64 // connections opened or being opened since the start
+}
+
+// errStandin answers what no experiment asks for.
+var errStandin = errors.New("the stand-in driver only executes statements")
+
+// Connect opens a connection, or returns the error of ctx if that ends before.
+func (s *standin) Connect(ctx context.Context) (driver.Conn, error) {
+	s.dials.Add(1)
+	if s.dial > 0 {
+		timer := time.NewTimer(s.dial)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return &standinConn{s: s}, nil
+}
+
+func (s *standin) Driver() driver.Driver { return standinDriver{} }
+
+type standinDriver struct{}
+
+func (standinDriver) Open(string) (driver.Conn, error) { return nil, errStandin }
+
+type standinConn struct{ s *standin }
+
+var (
+	_ driver.ExecerContext   = (*standinConn)(nil)
+	_ driver.SessionResetter = (*standinConn)(nil)
+	_ driver.Validator       = (*standinConn)(nil)
+)
+
+func (c *standinConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	if c.s.yield {
+		runtime.Gosched()
+	}
+	if c.s.work > 0 {
+		time.Sleep(c.s.work)
+	}
+	return driver.ResultNoRows, nil
+}
+
+func (c *standinConn) ResetSession(context.Context) error  { return nil }
+func (c *standinConn) IsValid() bool                       { return true }
+func (c *standinConn) Close() error                        { return nil }
+func (c *standinConn) Prepare(string) (driver.Stmt, error) { return nil, errStandin }
+func (c *standinConn) Begin() (driver.Tx, error)           { return nil, errStandin }

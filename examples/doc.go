@@ -1,0 +1,2 @@
+// Package examples holds programs that a reader runs: see the folders beside this file.
+package examples

@@ -1,0 +1,137 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/poolsql/poolsql/priority"
+)
+
+// The defaults of [Config].
+const (
+	DefaultCreateTimeout  = 10 * time.Second
+	DefaultDestroyTimeout = 5 * time.Second
+	DefaultKeepInterval   = time.Minute
+	DefaultMaxCreating    = 8
+)
+
+// Config configures a [Pool]. Create, Destroy and Max must be set. NewPool copies it.
+type Config[T any] struct {
+	// Name names the pool in errors and events.
+	Name string
+
+	// Create makes a resource. It runs on a goroutine of the pool, under CreateTimeout, never under a caller's context:
+	// a caller that leaves does not waste what was begun. A panic in it counts as a failure. What its error says reaches
+	// callers and observers, so it must hold no secret.
+	Create func(ctx context.Context) (T, error)
+	// Destroy ends a resource. It runs on a goroutine of the pool, under DestroyTimeout; until it returns, the resource
+	// counts against Max.
+	Destroy func(ctx context.Context, value T) error
+	// Validate, if set, says whether a resource that has been idle for so long may be lent. It runs on the caller's
+	// goroutine, before each lending. If it fails, the resource is destroyed and the caller gets another.
+	Validate func(ctx context.Context, value T, idle time.Duration) error
+
+	// Min is how many resources are kept open from the first use on. Defaults to 0.
+	Min int
+	// Max is how many there may be, those being created and destroyed included.
+	Max int
+	// MaxCreating is how many may be under creation at once when callers keep waiting. It starts at 2 and doubles each
+	// time that one was created and somebody who came before it was begun still waits. Defaults to DefaultMaxCreating.
+	MaxCreating int
+
+	// AcquireTimeout is how long a caller may wait. Zero is no limit but its context.
+	AcquireTimeout time.Duration
+	// CreateTimeout and DestroyTimeout bound Create and Destroy. They default to DefaultCreateTimeout and
+	// DefaultDestroyTimeout.
+	CreateTimeout, DestroyTimeout time.Duration
+	// IdleTimeout is how long a resource above Min may be idle before it is destroyed. Zero is for ever.
+	IdleTimeout time.Duration
+	// MaxLifetime is how old a resource may become. Zero is no limit. It is never destroyed while it is held.
+	MaxLifetime time.Duration
+	// LifetimeJitter shortens each resource's lifetime by a random part of this, so that they do not all end at once.
+	// Defaults to a tenth of MaxLifetime; negative is none.
+	LifetimeJitter time.Duration
+	// KeepInterval is how often idle resources are looked over. Defaults to DefaultKeepInterval, or less where
+	// IdleTimeout or MaxLifetime are short.
+	KeepInterval time.Duration
+
+	// Reserve, AgingShare and MaxWaiting are those of [priority.Limits].
+	Reserve, AgingShare, MaxWaiting int
+
+	// Observer, if set, is told what happens.
+	Observer Observer
+}
+
+// validate reports everything that is wrong with c.
+func (c *Config[T]) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Create == nil {
+		bad("Create is nil")
+	}
+	if c.Destroy == nil {
+		bad("Destroy is nil")
+	}
+	if c.Max < 1 {
+		bad("Max is %d: must be at least 1", c.Max)
+	}
+	if c.Min < 0 || c.Min > c.Max {
+		bad("Min is %d: must be between 0 and Max, which is %d", c.Min, c.Max)
+	}
+	if c.MaxCreating < 0 {
+		bad("MaxCreating is %d: must not be negative", c.MaxCreating)
+	}
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"CreateTimeout", c.CreateTimeout}, {"DestroyTimeout", c.DestroyTimeout}, {"IdleTimeout", c.IdleTimeout},
+		{"MaxLifetime", c.MaxLifetime}, {"KeepInterval", c.KeepInterval},
+	} {
+		if f.d < 0 {
+			bad("%s is %s: must not be negative", f.name, f.d)
+		}
+	}
+	if c.MaxLifetime > 0 && c.LifetimeJitter >= c.MaxLifetime {
+		bad("LifetimeJitter is %s: must be less than MaxLifetime, which is %s", c.LifetimeJitter, c.MaxLifetime)
+	}
+	if err := c.limits(c.Max).Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// limits returns the scheduler's numbers with that many permits.
+func (c *Config[T]) limits(permits int) priority.Limits {
+	return priority.Limits{
+		Permits: permits, Reserve: c.Reserve, AgingShare: c.AgingShare,
+		MaxWaiting: c.MaxWaiting, MaxWait: c.AcquireTimeout,
+	}
+}
+
+// withDefaults returns c with what is unset set.
+func (c Config[T]) withDefaults() Config[T] {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&c.CreateTimeout, DefaultCreateTimeout)
+	set(&c.DestroyTimeout, DefaultDestroyTimeout)
+	set(&c.LifetimeJitter, c.MaxLifetime/10)
+	if c.KeepInterval == 0 {
+		c.KeepInterval = DefaultKeepInterval
+		for _, d := range []time.Duration{c.IdleTimeout, c.MaxLifetime} {
+			if d > 0 {
+				c.KeepInterval = min(c.KeepInterval, max(d/2, 10*time.Millisecond))
+			}
+		}
+	}
+	if c.MaxCreating == 0 {
+		c.MaxCreating = DefaultMaxCreating
+	}
+	c.MaxCreating = min(c.MaxCreating, c.Max)
+	return c
+}

@@ -1,0 +1,219 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
+)
+
+const (
+	// baseAllowance is how many resources may be under creation at once as long as callers are served in the meantime.
+	// Two, so that one slow creation does not hold up all: a spike of 50 callers on 5 resources then opens 2 more and
+	// not 45 (creating takes 150 ms, using 2 ms), and its slowest caller waits for a turn and not for a creation.
+	baseAllowance = 2
+
+	// After a failure one creation at a time is tried, after a pause that grows from backoffBase to backoffCap, give or
+	// take a fifth: at most about four a second reach a server that is down, and a server that comes back is found
+	// within a quarter of a second.
+	backoffBase = 100 * time.Millisecond
+	backoffCap  = 250 * time.Millisecond
+)
+
+// planLocked begins as many creations as are wanted and allowed.
+func (p *Pool[T]) planLocked(rep *report[T]) {
+	for range p.wantedLocked() {
+		p.ids++
+		r := &resource[T]{id: p.ids, state: Creating, generation: p.generation, since: mono.Now()}
+		p.all[r.id] = r
+		p.creating++
+		rep.create = append(rep.create, r)
+	}
+	p.scheduleLocked()
+}
+
+// wantedLocked returns how many creations should begin now: one for each caller that waits, and what the minimum or a
+// warm-up lacks, within what there is room for and what may be under way at once. A caller is not tied to the creation
+// that it causes; it takes whatever is free first.
+func (p *Pool[T]) wantedLocked() int {
+	if p.phase != open {
+		return 0
+	}
+	lacking := max(p.cfg.Min, p.warm) - p.live - p.creating
+	wanted := max(p.sched.Waiting()-p.creating, lacking)
+	wanted = min(wanted, p.cfg.Max-len(p.all), p.allowance-p.creating)
+	if p.failures > 0 {
+		if mono.Now() < p.retryAt {
+			return 0
+		}
+		wanted = min(wanted, 1-p.creating)
+	}
+	return max(wanted, 0)
+}
+
+// hopelessLocked returns why the caller should not wait: there is no resource, the last creation failed, and the next
+// may not be tried yet. Those who asked for retries wait all the same.
+func (p *Pool[T]) hopelessLocked(req *Request) error {
+	if p.failures == 0 || p.live > 0 || p.creating > 0 || req.Retries > 0 || mono.Now() >= p.retryAt {
+		return nil
+	}
+	return &CreateError{Failures: p.failures, Err: p.failure}
+}
+
+// create makes one resource, on a goroutine of its own.
+func (p *Pool[T]) create(r *resource[T]) {
+	started := mono.Now()
+	value, err := p.make()
+	took := mono.Since(started)
+	if err != nil {
+		p.createFailed(r, took, err)
+		return
+	}
+	p.createDone(r, value, started, took)
+}
+
+// make calls the user's Create. A panic on this goroutine would end the program where the caller's would not, so it
+// becomes an error.
+func (p *Pool[T]) make() (value T, err error) {
+	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.CreateTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic while creating: %v", v)
+		}
+	}()
+	return p.cfg.Create(ctx)
+}
+
+func (p *Pool[T]) createDone(r *resource[T], value T, started mono.Time, took time.Duration) {
+	now := mono.Now()
+	var b priority.Batch
+	var rep report[T]
+	p.mu.Lock()
+	r.value, r.created, r.since = value, now, now
+	p.creating--
+	p.live++
+	p.sched.Grow(1)
+	p.failures, p.failure = 0, nil
+	p.counts.created++
+	p.counts.createTime += took
+	p.note(&rep, Event{Kind: KindCreate, Resource: r.id, Duration: took})
+	if p.cfg.MaxLifetime > 0 {
+		r.expires = now.Add(p.lifetime())
+	}
+	// What was true when the creation began need not be true any more: the pool may have been shut, reset or shrunk.
+	if reason := p.fateLocked(r, now, EndNone); reason != EndNone {
+		p.removeLocked(r, reason, now, &rep)
+	} else {
+		r.state = Idle
+		p.idle = append(p.idle, r)
+		p.learnLocked(started)
+		p.dispatchLocked(now, &b)
+		p.planLocked(&rep)
+	}
+	p.changedLocked()
+	p.mu.Unlock()
+	b.Wake()
+	p.carryOut(&rep)
+}
+
+// learnLocked sets how many creations may be under way at once: twice as many if somebody has been waiting since before
+// this one began, or if a warm-up lacks more, for then resources that come back do not suffice; the fewest if nobody
+// waits any more.
+func (p *Pool[T]) learnLocked(started mono.Time) {
+	oldest := p.sched.Oldest()
+	switch {
+	case oldest != nil && oldest.Since() < started, oldest == nil && p.warm > p.live+p.creating:
+		p.allowance = min(2*p.allowance, p.cfg.MaxCreating)
+	case oldest == nil:
+		p.allowance = min(baseAllowance, p.cfg.MaxCreating)
+	}
+}
+
+// lifetime is the maximum lifetime less a random part of the jitter.
+func (p *Pool[T]) lifetime() time.Duration {
+	d := p.cfg.MaxLifetime
+	if p.cfg.LifetimeJitter > 0 {
+		d -= rand.N(p.cfg.LifetimeJitter)
+	}
+	return d
+}
+
+func (p *Pool[T]) createFailed(r *resource[T], took time.Duration, err error) {
+	now := mono.Now()
+	var b priority.Batch
+	var rep report[T]
+	p.mu.Lock()
+	delete(p.all, r.id)
+	p.creating--
+	p.counts.createFailed++
+	if p.failures == 0 || now >= p.retryAt { // of several that were under way at once, one counts
+		p.failures++
+		pause := min(backoffBase<<min(p.failures-1, 8), backoffCap)
+		p.retryAt = now.Add(pause*4/5 + rand.N(pause*2/5))
+	}
+	p.failure = err
+	p.allowance = min(baseAllowance, p.cfg.MaxCreating)
+	if p.live == 0 && p.creating == 0 {
+		p.sched.RefuseAll(priority.Unavailable, &CreateError{Failures: p.failures, Err: err}, true, &b)
+	}
+	p.planLocked(&rep)
+	p.note(&rep, Event{Kind: KindCreateError, Resource: r.id, Duration: took, Err: err})
+	p.changedLocked()
+	p.goneLocked(&rep)
+	p.mu.Unlock()
+	b.Wake()
+	p.carryOut(&rep)
+}
+
+// destroy ends one resource, on a goroutine of its own.
+func (p *Pool[T]) destroy(r *resource[T]) {
+	err := p.unmake(r.value)
+	now := mono.Now()
+	var rep report[T]
+	p.mu.Lock()
+	delete(p.all, r.id)
+	p.closing--
+	p.counts.destroyed[r.doom]++
+	e := Event{Kind: KindDestroy, Resource: r.id, Reason: r.doom, Duration: now.Sub(r.created)}
+	if err != nil {
+		e.Kind, e.Err = KindDestroyError, err
+	}
+	p.note(&rep, e)
+	p.planLocked(&rep) // its place is free only now
+	p.changedLocked()
+	p.goneLocked(&rep)
+	p.mu.Unlock()
+	p.carryOut(&rep)
+}
+
+// unmake calls the user's Destroy.
+func (p *Pool[T]) unmake(value T) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.DestroyTimeout)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic while destroying: %v", v)
+		}
+	}()
+	return p.cfg.Destroy(ctx, value)
+}
+
+// changedLocked tells those who wait for the number of resources to change.
+func (p *Pool[T]) changedLocked() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// changesLocked returns a channel that is closed at the next change.
+func (p *Pool[T]) changesLocked() <-chan struct{} {
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}

@@ -1,0 +1,118 @@
+package lifecycle
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/poolsql/poolsql/priority"
+)
+
+// A Kind says what an [Event] is about.
+type Kind uint8
+
+// The kinds of events. Each names the fields of Event that it fills, besides Kind, Pool and, where it is about one
+// resource, Resource.
+const (
+	KindAcquire        Kind = iota + 1 // a resource was lent: Class, Label, Tenant, Wait
+	KindRelease                        // it came back: Class, Label, Tenant, Duration is how long it was held
+	KindRefuse                         // a caller was turned away: Class, Label, Tenant, Wait, Refusal, Err
+	KindTimeout                        // the same, because time ran out: Class, Label, Tenant, Wait, Refusal, Err
+	KindCreate                         // a resource was created: Duration is how long that took
+	KindCreateError                    // one could not be created: Duration, Err
+	KindDestroy                        // a resource was destroyed: Reason, Duration is how old it was
+	KindDestroyError                   // the same, but destroying it failed: Reason, Duration, Err
+	KindInvalid                        // a resource failed its validation and is replaced: Err
+	KindEviction                       // idle resources were evicted: Reason, Count
+	KindReleaseUnknown                 // somebody released what he did not hold, any more
+	KindInitialized                    // Initialize opened the minimum: Count
+	KindWarmupComplete                 // Warmup reached its goal: Count
+	KindResize                         // minimum and maximum changed: Count is the new maximum
+	KindReset                          // every resource is being retired
+	KindCleared                        // waiting callers were turned away: Count, Err
+	KindDrainStarted                   // no new work is taken: Count is how many are still held
+	KindDrainComplete                  // the last resource is gone
+	KindClosed                         // the pool was closed
+	KindOperation                      // an operation on a resource ended: Class, Label, Tenant, Duration, Code
+	KindError                          // the same, but it failed: Class, Label, Tenant, Duration, Code
+	KindRebound                        // a holder that nobody told of its check-in was found, and its resource taken back
+	KindHealthCheck                    // health was judged: Count is the score
+	KindHealthWarning                  // health was found wanting: Count is the score
+	KindHealthError                    // the probe failed: Err
+	numKinds
+)
+
+var kindNames = [numKinds]string{
+	"", "acquire", "release", "refuse", "timeout", "create", "create-error", "destroy", "destroy-error", "invalid",
+	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
+	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
+}
+
+// String returns the kind's name, such as "acquire" or "drain-started".
+func (k Kind) String() string {
+	if k > 0 && k < numKinds {
+		return kindNames[k]
+	}
+	return "Kind(" + strconv.Itoa(int(k)) + ")"
+}
+
+// An Event tells what happened to a pool or to one of its resources. It is a small value: what a kind does not name is
+// zero. It never holds an argument, a literal of a statement, a password or a DSN.
+type Event struct {
+	Kind    Kind
+	Class   priority.Class
+	Refusal priority.Reason
+	Reason  EndReason
+	// Pool is the pool's name.
+	Pool string
+	// Resource is the resource's id; ids start at 1 and are never used again.
+	Resource uint64
+	// Label and Tenant are those of the caller.
+	Label, Tenant string
+	// Wait is how long the caller waited, Duration how long the thing took.
+	Wait, Duration time.Duration
+	Count          int
+	// Code is the SQLSTATE or another short class of failure, where there is one.
+	Code string
+	Err  error
+}
+
+// An Observer is told what happens.
+//
+// Observe is called on the goroutine to which it happens, with no lock held, so it must be safe for concurrent use and
+// should return soon: the caller of the database waits for it. Events that happen on different goroutines have no order:
+// of a resource that changes hands the new holder's acquire may be told before the old one's release.
+type Observer interface {
+	Observe(Event)
+}
+
+// ObserverFunc is a function as an [Observer].
+type ObserverFunc func(Event)
+
+// Observe calls f.
+func (f ObserverFunc) Observe(e Event) { f(e) }
+
+// Join returns an observer that tells all of these, in their order. Nil ones are left out; of none it returns nil.
+func Join(observers ...Observer) Observer {
+	var all joined
+	for _, o := range observers {
+		if o != nil {
+			all = append(all, o)
+		}
+	}
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	default:
+		return all
+	}
+}
+
+type joined []Observer
+
+func (j joined) Observe(e Event) {
+	for _, o := range j {
+		o.Observe(e)
+	}
+}

@@ -1,0 +1,84 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+)
+
+// scheduleLocked sees to it that the keeper's next round comes in time: at the next try after a failure if somebody
+// waits for it or the minimum is not met, else after the interval, as long as there is something to keep. The keeper is
+// a timer and not a goroutine, so that a pool that nobody uses and nobody closed holds nothing.
+func (p *Pool[T]) scheduleLocked() {
+	if p.phase != open || (len(p.all) == 0 && p.sched.Waiting() == 0 && p.cfg.Min == 0 && p.warm == 0) {
+		return
+	}
+	at := p.alarmAt
+	if at == 0 {
+		at = mono.Now().Add(p.cfg.KeepInterval)
+	}
+	if p.failures > 0 && p.creating == 0 && (p.sched.Waiting() > 0 || max(p.cfg.Min, p.warm) > p.live) {
+		at = min(at, p.retryAt)
+	}
+	if p.alarmAt != 0 && p.alarmAt <= at {
+		return
+	}
+	p.alarmAt = at
+	wait := max(0, at.Sub(mono.Now()))
+	if p.alarm == nil {
+		p.alarm = time.AfterFunc(wait, p.keep)
+		return
+	}
+	p.alarm.Reset(wait)
+}
+
+// keep is the keeper's round: it ends what has been idle or alive for too long, and fills the minimum.
+func (p *Pool[T]) keep() {
+	now := mono.Now()
+	var rep report[T]
+	p.mu.Lock()
+	p.alarmAt = 0
+	if p.phase == open {
+		p.evictLocked(now, &rep)
+		p.planLocked(&rep)
+	}
+	p.mu.Unlock()
+	p.carryOut(&rep)
+}
+
+// evictLocked removes the idle resources that are past their lifetime, and of the others, those that have been idle for
+// too long as long as there are more than the minimum. The stack has the longest idle at its bottom.
+func (p *Pool[T]) evictLocked(now mono.Time, rep *report[T]) {
+	surplus := p.live - p.cfg.Min
+	evicted := [numEndReasons]int{}
+	kept := p.idle[:0]
+	for _, r := range p.idle {
+		reason := p.fateLocked(r, now, EndNone)
+		if reason == EndNone && p.cfg.IdleTimeout > 0 && surplus > 0 && now.Sub(r.since) >= p.cfg.IdleTimeout {
+			reason = EndIdleTimeout
+		}
+		if reason == EndNone {
+			kept = append(kept, r)
+			continue
+		}
+		surplus--
+		evicted[reason]++
+		p.retireLocked(r, reason, now, rep)
+	}
+	clear(p.idle[len(kept):])
+	p.idle = kept
+	for reason, n := range evicted {
+		if n > 0 {
+			p.note(rep, Event{Kind: KindEviction, Reason: EndReason(reason), Count: n})
+		}
+	}
+}
+
+// retireLocked is removeLocked for one of several: whoever removes several plans once, afterwards.
+func (p *Pool[T]) retireLocked(r *resource[T], reason EndReason, now mono.Time, rep *report[T]) {
+	r.state, r.doom, r.since = Closing, reason, now
+	p.live--
+	p.closing++
+	p.sched.Grow(-1)
+	rep.destroy = append(rep.destroy, r)
+}

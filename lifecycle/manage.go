@@ -1,0 +1,256 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// Initialize opens the minimum and returns when that many are open, or with the first failure.
+func (p *Pool[T]) Initialize(ctx context.Context) error {
+	p.mu.Lock()
+	n := p.cfg.Min
+	p.mu.Unlock()
+	if err := p.fill(ctx, n); err != nil {
+		return err
+	}
+	p.emit(Event{Kind: KindInitialized, Count: n})
+	return nil
+}
+
+// Warmup returns when n resources are open, held ones included, or with the first failure to create one. It opens
+// several at once: two at first, and twice as many after each success, up to MaxCreating. Those above the minimum stay
+// until they have been idle for too long. n must not be above the maximum.
+func (p *Pool[T]) Warmup(ctx context.Context, n int) error {
+	if err := p.fill(ctx, n); err != nil {
+		return err
+	}
+	p.emit(Event{Kind: KindWarmupComplete, Count: n})
+	return nil
+}
+
+// fill opens resources until n are open.
+func (p *Pool[T]) fill(ctx context.Context, n int) error {
+	p.mu.Lock()
+	if n > p.cfg.Max {
+		limit := p.cfg.Max
+		p.mu.Unlock()
+		return fmt.Errorf("poolsql: pool %q: cannot open %d: the maximum is %d", p.cfg.Name, n, limit)
+	}
+	p.warmers++
+	failed := p.counts.createFailed
+	for {
+		if p.phase != open {
+			return p.fillEndLocked(n, ErrClosed)
+		}
+		if p.live >= n {
+			return p.fillEndLocked(n, nil)
+		}
+		if p.counts.createFailed != failed {
+			return p.fillEndLocked(n, &CreateError{Failures: p.failures, Err: p.failure})
+		}
+		if ctx.Err() != nil {
+			return p.fillEndLocked(n, context.Cause(ctx))
+		}
+		var rep report[T]
+		p.warm = max(p.warm, n)
+		p.planLocked(&rep)
+		changed := p.changesLocked()
+		p.mu.Unlock()
+		p.carryOut(&rep)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		p.mu.Lock()
+	}
+}
+
+// fillEndLocked ends a fill and unlocks.
+func (p *Pool[T]) fillEndLocked(n int, err error) error {
+	live := p.live
+	p.warmers--
+	if p.warmers == 0 {
+		p.warm = 0
+	}
+	p.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("poolsql: pool %q: %d of %d are open: %w", p.cfg.Name, live, n, err)
+	}
+	return nil
+}
+
+// Resize changes the minimum and the maximum while the pool is in use. Resources above a lowered maximum are destroyed,
+// idle ones at once, held ones when they are released. It fails, and changes nothing, if the numbers contradict each
+// other or the reserve.
+func (p *Pool[T]) Resize(minimum, maximum int) error {
+	now := mono.Now()
+	var rep report[T]
+	p.mu.Lock()
+	cfg := p.cfg
+	cfg.Min, cfg.Max = minimum, maximum
+	if err := cfg.validate(); err != nil {
+		p.mu.Unlock()
+		return fmt.Errorf("lifecycle: %w", err)
+	}
+	p.cfg.Min, p.cfg.Max = minimum, maximum
+	p.note(&rep, Event{Kind: KindResize, Count: maximum})
+	for p.live > maximum && len(p.idle) > 0 {
+		r := p.idle[0] // the longest idle
+		p.idle = append(p.idle[:0], p.idle[1:]...)
+		p.retireLocked(r, EndShrunk, now, &rep)
+	}
+	p.planLocked(&rep)
+	p.mu.Unlock()
+	p.carryOut(&rep)
+	return nil
+}
+
+// Reset retires every resource: idle ones are destroyed at once, held ones when they are released, those under creation
+// when they are done. New ones take their place as they are needed. Callers that wait go on waiting.
+func (p *Pool[T]) Reset() {
+	var rep report[T]
+	p.mu.Lock()
+	p.generation++
+	p.note(&rep, Event{Kind: KindReset})
+	p.retireIdleLocked(EndReset, &rep)
+	p.planLocked(&rep)
+	p.mu.Unlock()
+	p.carryOut(&rep)
+}
+
+// retireIdleLocked removes every idle resource.
+func (p *Pool[T]) retireIdleLocked(reason EndReason, rep *report[T]) {
+	now := mono.Now()
+	for _, r := range p.idle {
+		p.retireLocked(r, reason, now, rep)
+	}
+	clear(p.idle)
+	p.idle = p.idle[:0]
+}
+
+// Evict ends the resource with this id, at once if it is idle, else when it is released, and reports whether there was
+// such a one.
+func (p *Pool[T]) Evict(id uint64) bool {
+	now := mono.Now()
+	var rep report[T]
+	p.mu.Lock()
+	r := p.all[id]
+	if r == nil || r.state == Closing {
+		p.mu.Unlock()
+		return false
+	}
+	if r.state != Idle {
+		r.doom = EndEvicted
+		p.mu.Unlock()
+		return true
+	}
+	for i := range p.idle {
+		if p.idle[i] == r {
+			p.idle = append(p.idle[:i], p.idle[i+1:]...)
+			break
+		}
+	}
+	p.note(&rep, Event{Kind: KindEviction, Resource: id, Reason: EndEvicted, Count: 1})
+	p.removeLocked(r, EndEvicted, now, &rep)
+	p.mu.Unlock()
+	p.carryOut(&rep)
+	return true
+}
+
+// Clear turns away every caller that waits, with an error that tells reason and matches priority.ErrCleared, and returns
+// how many they were. Those who hold a resource keep it.
+func (p *Pool[T]) Clear(reason string) int {
+	var cause error
+	if reason != "" {
+		cause = errors.New(reason)
+	}
+	var b priority.Batch
+	p.mu.Lock()
+	n := p.sched.Waiting()
+	p.sched.RefuseAll(priority.Cleared, cause, false, &b)
+	p.mu.Unlock()
+	b.Wake()
+	p.emit(Event{Kind: KindCleared, Count: n, Err: cause})
+	return n
+}
+
+// Drain shuts the pool to new work, turns away those who wait, destroys what is idle, and returns when every resource
+// has come back and is destroyed. When ctx ends first it returns a [*DrainError] that names who still holds what; the
+// pool stays shut, and what is held is destroyed when it comes back.
+func (p *Pool[T]) Drain(ctx context.Context) error {
+	p.shut(draining)
+	select {
+	case <-p.gone:
+		return nil
+	case <-ctx.Done():
+	}
+	now := mono.Now()
+	p.mu.Lock()
+	stragglers := p.holdersLocked(now)
+	p.mu.Unlock()
+	return &DrainError{Pool: p.cfg.Name, Stragglers: stragglers, Err: context.Cause(ctx)}
+}
+
+// Close shuts the pool and returns at once: those who wait are turned away, what is idle is destroyed, and what is held
+// is destroyed when it comes back. Done tells when the last is gone. Closing again does nothing.
+func (p *Pool[T]) Close() { p.shut(closed) }
+
+// Done returns a channel that is closed when the pool is shut and its last resource gone. No goroutine of the pool is
+// left then, but for those that are about to return.
+func (p *Pool[T]) Done() <-chan struct{} { return p.gone }
+
+// shut moves the pool on to draining or closed.
+func (p *Pool[T]) shut(to phase) {
+	var b priority.Batch
+	var rep report[T]
+	p.mu.Lock()
+	if p.phase >= to {
+		p.mu.Unlock()
+		return
+	}
+	first := p.phase == open
+	p.phase = to
+	if to == draining {
+		p.note(&rep, Event{Kind: KindDrainStarted, Count: p.sched.Out()})
+	} else {
+		p.note(&rep, Event{Kind: KindClosed, Count: p.sched.Out()})
+	}
+	if first {
+		p.sched.Stop()
+		if p.alarm != nil {
+			p.alarm.Stop()
+		}
+		var cause error
+		if to == draining {
+			cause = errDraining
+		}
+		p.sched.RefuseAll(priority.Closed, cause, false, &b)
+		p.retireIdleLocked(EndClosed, &rep)
+		p.changedLocked()
+		p.goneLocked(&rep)
+	}
+	p.mu.Unlock()
+	p.cancel() // creations under way are of no use any more
+	b.Wake()
+	p.carryOut(&rep)
+}
+
+// goneLocked notices when the pool is shut and the last resource gone.
+func (p *Pool[T]) goneLocked(rep *report[T]) {
+	if p.phase == open || len(p.all) > 0 {
+		return
+	}
+	select {
+	case <-p.gone:
+		return
+	default:
+	}
+	if p.phase == draining {
+		p.note(rep, Event{Kind: KindDrainComplete})
+	}
+	close(p.gone)
+}

@@ -1,0 +1,38 @@
+package lifecycle
+
+// A report collects under the lock what is to be done after the unlock: callers to wake, resources to create and to
+// destroy, events to tell. Nothing foreign is called and nobody is woken while the lock is held.
+type report[T any] struct {
+	create  []*resource[T]
+	destroy []*resource[T]
+	events  []Event
+}
+
+// note adds an event, if anybody listens.
+func (p *Pool[T]) note(r *report[T], e Event) {
+	if p.cfg.Observer != nil {
+		e.Pool = p.cfg.Name
+		r.events = append(r.events, e)
+	}
+}
+
+// emit tells the observer of e at once. It must not be called with the lock held.
+func (p *Pool[T]) emit(e Event) {
+	if p.cfg.Observer != nil {
+		e.Pool = p.cfg.Name
+		p.cfg.Observer.Observe(e)
+	}
+}
+
+// carryOut does what the report asks for. It must not be called with the lock held.
+func (p *Pool[T]) carryOut(r *report[T]) {
+	for _, res := range r.create {
+		go p.create(res)
+	}
+	for _, res := range r.destroy {
+		go p.destroy(res)
+	}
+	for _, e := range r.events {
+		p.cfg.Observer.Observe(e)
+	}
+}

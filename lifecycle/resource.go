@@ -1,0 +1,96 @@
+package lifecycle
+
+import (
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// A resource is one thing that the pool made. All of it but value is guarded by the pool's mu; value is written before
+// the resource first becomes idle and belongs to the holder while it is held.
+type resource[T any] struct {
+	id    uint64
+	value T
+
+	state      State
+	epoch      uint64 // counts lendings: a handle of an earlier one is stale
+	generation uint64 // the pool's when its creation began
+	doom       EndReason
+	uses       uint64
+	created    mono.Time
+	expires    mono.Time // 0 is never
+	since      mono.Time // when it entered its state
+	affinity   string    // the last key that it served
+
+	// Of the holder, or of the last one while idle.
+	class         priority.Class
+	label, tenant string
+	detail        string
+}
+
+func (r *resource[T]) holder(now mono.Time) Holder {
+	return Holder{Resource: r.id, Class: r.class, Label: r.label, Tenant: r.tenant, Held: now.Sub(r.since)}
+}
+
+// A Request says on whose behalf a resource is acquired and what for.
+type Request struct {
+	priority.Options
+	// Detail is what the holder is about to do, for the list of who holds what: a statement's text, say.
+	Detail string
+}
+
+// A Handle is the right to use one resource until it is released. Of the copies of a handle only the first to be
+// released counts, and a handle released cannot touch the resource in its next holder's hands. The zero value holds
+// nothing. Used by one goroutine at a time.
+type Handle[T any] struct {
+	pool  *Pool[T]
+	res   *resource[T]
+	epoch uint64
+}
+
+// Held reports whether h was acquired and not released through this very variable.
+func (h *Handle[T]) Held() bool { return h.res != nil }
+
+// Value returns the resource. It panics on a handle that holds nothing.
+func (h *Handle[T]) Value() T { return h.res.value }
+
+// ID returns the resource's id, 0 on a handle that holds nothing.
+func (h *Handle[T]) ID() uint64 {
+	if h.res == nil {
+		return 0
+	}
+	return h.res.id
+}
+
+// Uses returns how often the resource was lent, this time included.
+func (h *Handle[T]) Uses() uint64 { return h.res.uses }
+
+// Describe says what the holder is about to do now, for the list of who holds what.
+func (h *Handle[T]) Describe(detail string) {
+	if h.res == nil {
+		return
+	}
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	if h.res.epoch == h.epoch {
+		h.res.detail = detail
+	}
+}
+
+// Release gives the resource back, to whoever should be next. It does not block. Releasing what is not held, or not any
+// more, changes nothing and is told to the observer as KindReleaseUnknown.
+func (h *Handle[T]) Release() { h.end(EndNone) }
+
+// Destroy gives the resource back to be destroyed, for reason. It does not block: the destruction is the pool's affair.
+func (h *Handle[T]) Destroy(reason EndReason) { h.end(reason) }
+
+func (h *Handle[T]) end(reason EndReason) {
+	r, p := h.res, h.pool
+	h.res = nil
+	if r == nil {
+		if p != nil {
+			p.emit(Event{Kind: KindReleaseUnknown})
+		}
+		return
+	}
+	p.giveBack(r, h.epoch, reason, true)
+}

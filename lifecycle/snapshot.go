@@ -1,0 +1,153 @@
+package lifecycle
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// counters count from the start. They are guarded by the pool's mu.
+type counters struct {
+	released     uint64
+	created      uint64
+	createFailed uint64
+	destroyed    [numEndReasons]uint64
+	useTime      time.Duration
+	createTime   time.Duration
+}
+
+// Stats are a pool's numbers at one instant. They are consistent with each other. Counters count from the start.
+type Stats struct {
+	// Total is Idle, InUse, Creating and Closing together. It never exceeds Max, but for what a lowered maximum still
+	// lets run.
+	Total, Idle, InUse, Creating, Closing int
+	// Waiting is how many callers wait.
+	Waiting  int
+	Min, Max int
+	// Acquired and Released count lendings begun and ended; Waits, those that did not begin at once.
+	Acquired, Released, Waits uint64
+	// Refused counts callers turned away, Timeouts those of them for whom time ran out.
+	Refused, Timeouts uint64
+	// Created and CreateFailed count creations; Destroyed counts ends by reason, those that did not occur are absent.
+	Created, CreateFailed uint64
+	Destroyed             map[EndReason]uint64
+	// WaitTime is how long those who waited and were lent something waited together. UseTime is how long what was
+	// released had been held, CreateTime how long the successful creations took.
+	WaitTime, UseTime, CreateTime time.Duration
+	// Failure is why resources cannot be created at present, nil when they can.
+	Failure error
+	// Classes are the numbers of each class, High first.
+	Classes [priority.NumClasses]priority.ClassStats
+}
+
+// Class returns the numbers of class c.
+func (s *Stats) Class(c priority.Class) priority.ClassStats {
+	for _, cs := range s.Classes {
+		if cs.Class == c {
+			return cs
+		}
+	}
+	return priority.ClassStats{Class: c}
+}
+
+// Stats returns the numbers of the instant.
+func (p *Pool[T]) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sched := p.sched.Stats()
+	s := Stats{
+		Total: len(p.all), Idle: len(p.idle), InUse: sched.InUse, Creating: p.creating, Closing: p.closing,
+		Waiting: sched.Waiting, Min: p.cfg.Min, Max: p.cfg.Max,
+		Released: p.counts.released, Created: p.counts.created, CreateFailed: p.counts.createFailed,
+		UseTime: p.counts.useTime, CreateTime: p.counts.createTime,
+		Classes: sched.Classes,
+	}
+	for _, c := range sched.Classes {
+		s.Acquired += c.Granted
+		s.Waits += c.Waits
+		s.WaitTime += c.WaitTime
+		s.Refused += c.RefusedTotal()
+		s.Timeouts += c.Refused[priority.Timeout] + c.Refused[priority.Deadline]
+	}
+	for reason, n := range p.counts.destroyed {
+		if n == 0 {
+			continue
+		}
+		if s.Destroyed == nil {
+			s.Destroyed = make(map[EndReason]uint64)
+		}
+		s.Destroyed[EndReason(reason)] = n
+	}
+	if p.failures > 0 {
+		s.Failure = &CreateError{Failures: p.failures, Err: p.failure}
+	}
+	return s
+}
+
+// Info is what is known of one resource at one instant.
+type Info[T any] struct {
+	ID uint64
+	// Value is the resource, the zero value while State is Creating. Whoever is not its holder may only use what is
+	// safe for concurrent use in it.
+	Value T
+	State State
+	// End is why it ends, if that is settled.
+	End EndReason
+	// Created is when it was created, zero while it is being created. Since is when it entered its state.
+	Created, Since time.Time
+	// Uses is how often it was lent.
+	Uses uint64
+	// Class, Label, Tenant and Detail are those of the holder, or of the last one.
+	Class         priority.Class
+	Label, Tenant string
+	Detail        string
+	Affinity      string
+}
+
+// Resources returns what is known of each resource, in the order of their ids.
+func (p *Pool[T]) Resources() []Info[T] {
+	now, wall := mono.Now(), time.Now()
+	at := func(t mono.Time) time.Time { return wall.Add(-now.Sub(t)) }
+	p.mu.Lock()
+	infos := make([]Info[T], 0, len(p.all))
+	for _, r := range p.all {
+		i := Info[T]{
+			ID: r.id, State: r.state, End: r.doom, Since: at(r.since), Uses: r.uses,
+			Class: r.class, Label: r.label, Tenant: r.tenant, Detail: r.detail, Affinity: r.affinity,
+		}
+		if r.state != Creating {
+			i.Value, i.Created = r.value, at(r.created)
+		}
+		if r.state == InUse {
+			if i.End = p.fateLocked(r, now, EndNone); i.End != EndNone {
+				i.State = Draining
+			}
+		}
+		infos = append(infos, i)
+	}
+	p.mu.Unlock()
+	slices.SortFunc(infos, func(a, b Info[T]) int { return cmp.Compare(a.ID, b.ID) })
+	return infos
+}
+
+// holdersLocked returns who holds what, longest first.
+func (p *Pool[T]) holdersLocked(now mono.Time) []Holder {
+	var holders []Holder
+	for _, r := range p.all {
+		if r.state == InUse {
+			holders = append(holders, r.holder(now))
+		}
+	}
+	slices.SortFunc(holders, func(a, b Holder) int { return cmp.Compare(b.Held, a.Held) })
+	return holders
+}
+
+// Contended reports whether somebody waits for a resource.
+func (p *Pool[T]) Contended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sched.Waiting() > 0
+}

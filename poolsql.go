@@ -1,0 +1,115 @@
+// Package poolsql makes any *sql.DB behave under load: a driver.Connector over pgx/stdlib that queues callers by
+// priority, keeps track of every connection, and says who holds what when time runs out.
+//
+//	db, err := poolsql.Open(poolsql.Config{DSN: "postgres://app@localhost/shop", MaxConns: 20})
+//
+// or, where a *sql.DB is made from a connector, by hand or by a library:
+//
+//	db := sql.OpenDB(poolsql.NewConnector(cfg))
+//	db.SetMaxIdleConns(1000) // Open does this: sessions are cheap, making them anew is not free
+//
+// Never call db.SetMaxOpenConns: it puts database/sql's queue, which serves callers at random, before the one that this
+// package is for. Config.MaxConns is the number of connections.
+//
+// What a call says about itself is in its context:
+//
+//	ctx = poolsql.WithPriority(ctx, poolsql.High)
+//	ctx = poolsql.WithLabel(ctx, "checkout")
+//	row := db.QueryRowContext(ctx, "select ...")
+//
+// This package is the face: what most users need, by its short name. The parts are in the packages connector, driver,
+// lifecycle and priority, and each explains itself.
+package poolsql
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/poolsql/poolsql/connector"
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+type (
+	// Config says what to connect to and how. See [connector.Config].
+	Config = connector.Config
+	// Connector is what sql.OpenDB takes, and where the numbers and the controls are. See [connector.Connector].
+	Connector = connector.Connector
+	// Stats are a connector's numbers. See [connector.Stats].
+	Stats = connector.Stats
+	// ConnInfo is what is known of one physical connection. See [connector.ConnInfo].
+	ConnInfo = connector.ConnInfo
+	// Class says how much a call matters. See [priority.Class].
+	Class = priority.Class
+	// Event tells what happened. See [lifecycle.Event].
+	Event = lifecycle.Event
+	// Observer is told what happens. See [lifecycle.Observer].
+	Observer = lifecycle.Observer
+	// ObserverFunc is a function as an Observer.
+	ObserverFunc = lifecycle.ObserverFunc
+	// AcquireError says that a caller got no connection, by which rule, and who was in its way. See
+	// [lifecycle.AcquireError].
+	AcquireError = lifecycle.AcquireError
+	// DrainError names who still held a connection when a drain ended. See [lifecycle.DrainError].
+	DrainError = lifecycle.DrainError
+)
+
+// The classes. A call that names none is Normal.
+const (
+	High   = priority.High
+	Normal = priority.Normal
+	Low    = priority.Low
+)
+
+// None, as one of the durations of a [Config], stands for no limit.
+const None = connector.None
+
+// What errors.Is finds in an [AcquireError].
+var (
+	ErrTimeout     = priority.ErrTimeout
+	ErrQueueFull   = priority.ErrQueueFull
+	ErrCleared     = priority.ErrCleared
+	ErrClosed      = priority.ErrClosed
+	ErrUnavailable = priority.ErrUnavailable
+)
+
+// NewConnector returns a connector for cfg. It does no I/O. If cfg is bad, the first use says so; [Config.Validate] and
+// [Open] do at once.
+func NewConnector(cfg Config) *Connector { return connector.NewConnector(cfg) }
+
+// Open returns a *sql.DB on a new connector for cfg, with its idle sessions unlimited in practice. It fails if cfg is
+// bad. Like sql.Open it does not connect: db.PingContext does.
+func Open(cfg Config) (*sql.DB, error) { return connector.Open(cfg) }
+
+// FromDB returns the connector that db is on, behind wrappers too. It fails if there is none.
+func FromDB(db *sql.DB) (*Connector, error) { return connector.FromDB(db) }
+
+// WithPriority returns a context whose calls are of class c.
+func WithPriority(ctx context.Context, c Class) context.Context { return priority.WithClass(ctx, c) }
+
+// WithTimeout returns a context whose statements may take at most d each. Unlike a deadline it does not run while a call
+// waits for its turn.
+func WithTimeout(ctx context.Context, d time.Duration) context.Context {
+	return priority.WithTimeout(ctx, d)
+}
+
+// WithRetries returns a context whose calls ask to be tried again: while the database is down they wait for it until
+// their acquire timeout, where others fail at once.
+func WithRetries(ctx context.Context, n int) context.Context { return priority.WithRetries(ctx, n) }
+
+// WithLabel returns a context whose calls are named label in errors, events and the list of who holds what.
+func WithLabel(ctx context.Context, label string) context.Context {
+	return priority.WithLabel(ctx, label)
+}
+
+// WithTenant returns a context whose calls run on behalf of tenant. Inside a class the tenants take turns.
+func WithTenant(ctx context.Context, tenant string) context.Context {
+	return priority.WithTenant(ctx, tenant)
+}
+
+// WithAffinity returns a context whose calls prefer the connection that last served a call with the same key, where it
+// is idle.
+func WithAffinity(ctx context.Context, key string) context.Context {
+	return priority.WithAffinity(ctx, key)
+}

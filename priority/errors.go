@@ -1,0 +1,161 @@
+package priority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Each refusal matches, by [errors.Is], the one of these that says why.
+var (
+	// ErrTimeout says that the longest wait that the configuration allows had passed.
+	ErrTimeout = errors.New("acquire timeout")
+	// ErrQueueFull says that as many callers waited as may wait.
+	ErrQueueFull = errors.New("queue full")
+	// ErrCleared says that somebody turned all waiting callers away.
+	ErrCleared = errors.New("queue cleared")
+	// ErrClosed says that no more permits are given.
+	ErrClosed = errors.New("closed")
+	// ErrUnavailable says that what the permits stand for cannot be had at present.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// A Reason is the rule by which a caller was turned away.
+type Reason uint8
+
+// The reasons. Every one but None has a counter in [ClassStats].
+const (
+	None        Reason = iota
+	Timeout            // waited as long as the configuration allows
+	Canceled           // its context was canceled
+	Deadline           // its context's deadline passed
+	QueueFull          // came when the queue was full of callers no lower than itself
+	Evicted            // made room in a full queue for a higher class
+	Cleared            // turned away by Clear
+	Closed             // turned away by Close, or came after it
+	Unavailable        // what the permits stand for could not be had
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	"none", "timeout", "canceled", "deadline", "queue full", "evicted", "cleared", "closed", "unavailable",
+}
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	if r < numReasons {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("Reason(%d)", uint8(r))
+}
+
+// sentinel returns the error that refusals of this reason match, nil where the context's own error says it all.
+func (r Reason) sentinel() error {
+	switch r {
+	case Timeout:
+		return ErrTimeout
+	case QueueFull, Evicted:
+		return ErrQueueFull
+	case Cleared:
+		return ErrCleared
+	case Closed:
+		return ErrClosed
+	case Unavailable:
+		return ErrUnavailable
+	default:
+		return nil
+	}
+}
+
+// A RefusedError says that a caller got no permit, and why. Nothing of what it asked for has run.
+//
+// [errors.Is] finds in it the sentinel of its reason ([ErrTimeout], [ErrQueueFull], [ErrCleared], [ErrClosed],
+// [ErrUnavailable]), the context's error and cause where the context ended, context.DeadlineExceeded for every kind of
+// timeout, and Cause. It never matches driver.ErrBadConn: database/sql would make the caller queue three times.
+type RefusedError struct {
+	Reason Reason
+	Class  Class
+	Tenant string
+	Label  string
+	// Waited is how long the caller stood in the queue.
+	Waited time.Duration
+	// Depth is how many callers were waiting when this one was turned away, of all classes.
+	Depth int
+	// Limit and InUse are the permits there are, and those that were out.
+	Limit, InUse int
+	// Cause is what lies behind the refusal, if anything: the context's cause, the reason given to Clear, or why the
+	// thing that permits stand for could not be had.
+	Cause error
+}
+
+// Error tells what happened, to whom, and how long it waited.
+func (e *RefusedError) Error() string {
+	s := fmt.Sprintf("%s after waiting %s: class %s", e.what(), e.Waited.Round(time.Microsecond), e.Class)
+	if e.Label != "" {
+		s += fmt.Sprintf(", label %q", e.Label)
+	}
+	if e.Tenant != "" {
+		s += fmt.Sprintf(", tenant %q", e.Tenant)
+	}
+	s += fmt.Sprintf(", %d of %d in use, %d waiting", e.InUse, e.Limit, e.Depth)
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+func (e *RefusedError) what() string {
+	switch e.Reason {
+	case Timeout:
+		return "acquire timeout"
+	case Canceled:
+		return "canceled by the caller"
+	case Deadline:
+		return "the caller's deadline passed"
+	case QueueFull:
+		return "refused, the queue is full"
+	case Evicted:
+		return "turned away for a higher class, the queue is full"
+	case Cleared:
+		return "turned away, the queue was cleared"
+	case Closed:
+		return "refused, closed"
+	default:
+		return "refused, " + e.Reason.String()
+	}
+}
+
+// Unwrap returns what [errors.Is] and [errors.As] shall find.
+func (e *RefusedError) Unwrap() []error {
+	var errs []error
+	if s := e.Reason.sentinel(); s != nil {
+		errs = append(errs, s)
+	}
+	switch e.Reason {
+	case Timeout, Deadline:
+		errs = append(errs, context.DeadlineExceeded)
+	case Canceled:
+		errs = append(errs, context.Canceled)
+	}
+	if e.Cause != nil {
+		errs = append(errs, e.Cause)
+	}
+	return errs
+}
+
+// Timeout reports whether time ran out, as net.Error has it.
+func (e *RefusedError) Timeout() bool { return e.Reason == Timeout || e.Reason == Deadline }
+
+// ReasonOf tells how ctx, which has ended, ended: Canceled or Deadline, and its cause where that says more than the
+// context's own error.
+func ReasonOf(ctx context.Context) (Reason, error) {
+	reason := Canceled
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		reason = Deadline
+	}
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		return reason, cause
+	}
+	return reason, nil
+}

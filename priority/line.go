@@ -1,0 +1,165 @@
+package priority
+
+// A line is the waiters of one tenant inside one class, in the order they came. Lines with waiters form a ring, in
+// which the turn goes round. It holds no lock: the Scheduler's owner does.
+type line struct {
+	tenant     string
+	head, tail *Waiter
+	waiting    int
+	next, prev *line // in the ring; nil outside
+	class      *classQueue
+}
+
+func (l *line) pushBack(w *Waiter) {
+	w.line, w.prev, w.next = l, l.tail, nil
+	if l.tail == nil {
+		l.head = w
+	} else {
+		l.tail.next = w
+	}
+	l.tail = w
+	l.waiting++
+}
+
+func (l *line) pushFront(w *Waiter) {
+	w.line, w.prev, w.next = l, nil, l.head
+	if l.head == nil {
+		l.tail = w
+	} else {
+		l.head.prev = w
+	}
+	l.head = w
+	l.waiting++
+}
+
+func (l *line) remove(w *Waiter) {
+	if w.prev == nil {
+		l.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.line, w.prev, w.next = nil, nil, nil
+	l.waiting--
+}
+
+// A classQueue is the waiters of one class: a ring of lines, one a tenant. It holds no lock.
+type classQueue struct {
+	plain   line             // of callers that name no tenant: most, so that they cost no map
+	tenants map[string]*line // those with waiters
+	spare   *line            // the last line that became empty, to be used again
+
+	turn    *line // whose turn it is; nil when nobody waits
+	waiting int
+	held    int
+	passed  int // grants to higher classes since this one last had one, while it waited
+
+	granted uint64
+	waits   uint64 // of the granted, how many had to wait
+	waited  int64  // how long these waited together, in ns
+	refused [numReasons]uint64
+}
+
+// lineOf returns tenant's line, made if need be.
+func (c *classQueue) lineOf(tenant string) *line {
+	if tenant == "" {
+		c.plain.class = c
+		return &c.plain
+	}
+	if l := c.tenants[tenant]; l != nil {
+		return l
+	}
+	if c.tenants == nil {
+		c.tenants = make(map[string]*line)
+	}
+	l := c.spare
+	if l == nil {
+		l = &line{}
+	}
+	c.spare = nil
+	l.tenant, l.class = tenant, c
+	c.tenants[tenant] = l
+	return l
+}
+
+// join puts w at the end of its tenant's line. A line that had been empty has its turn after all others.
+func (c *classQueue) join(w *Waiter) {
+	l := c.lineOf(w.tenant)
+	if l.waiting == 0 {
+		c.enter(l)
+	}
+	l.pushBack(w)
+	c.waiting++
+}
+
+// joinFront puts w before everybody of its class.
+func (c *classQueue) joinFront(w *Waiter) {
+	l := c.lineOf(w.tenant)
+	if l.waiting > 0 {
+		c.unlink(l)
+	}
+	c.enter(l) // right before the one whose turn it was, so that it is his again afterwards
+	c.turn = l
+	l.pushFront(w)
+	c.waiting++
+}
+
+// leave takes w off its line.
+func (c *classQueue) leave(w *Waiter) {
+	l := w.line
+	l.remove(w)
+	c.waiting--
+	if l.waiting == 0 {
+		c.exit(l)
+	}
+	if c.waiting == 0 {
+		c.passed = 0 // who waits next has not been passed over yet
+	}
+}
+
+// pop takes off the waiter whose turn it is, and passes the turn on. The class must have waiters.
+func (c *classQueue) pop() *Waiter {
+	l := c.turn
+	w := l.head
+	c.turn = l.next
+	c.leave(w)
+	return w
+}
+
+// last returns the waiter that has waited longest in the line whose turn is farthest away.
+func (c *classQueue) last() *Waiter { return c.turn.prev.head }
+
+func (c *classQueue) enter(l *line) {
+	if c.turn == nil {
+		l.next, l.prev = l, l
+		c.turn = l
+		return
+	}
+	l.next, l.prev = c.turn, c.turn.prev
+	l.prev.next, l.next.prev = l, l
+}
+
+func (c *classQueue) unlink(l *line) {
+	if l.next == l {
+		c.turn = nil
+	} else {
+		l.prev.next, l.next.prev = l.next, l.prev
+		if c.turn == l {
+			c.turn = l.next
+		}
+	}
+	l.next, l.prev = nil, nil
+}
+
+func (c *classQueue) exit(l *line) {
+	c.unlink(l)
+	if l != &c.plain {
+		delete(c.tenants, l.tenant)
+		l.tenant = ""
+		c.spare = l
+	}
+}

@@ -1,0 +1,79 @@
+package priority
+
+import (
+	"context"
+	"time"
+)
+
+// Options are what one call says about itself. A context carries them to wherever they matter.
+// The zero value asks for nothing special.
+type Options struct {
+	// Class is how much the call matters. Defaults to Normal.
+	Class Class
+	// Timeout bounds each statement of the call. Zero leaves it to the pool's default; it can only shorten what the
+	// context allows.
+	Timeout time.Duration
+	// Retries is how often work that did not run, or that may run again, is tried again. Above zero the caller also
+	// waits, until its acquire timeout, for a database that is down.
+	Retries int
+	// Label names the call for people: in errors, events, metrics and the list of who holds what. It should come from
+	// the program's text, not from its data.
+	Label string
+	// Tenant is on whose behalf the call runs. Inside a class the tenants take turns.
+	Tenant string
+	// Affinity asks for the connection that last served a call with the same key, where it is idle. Nobody waits for it.
+	Affinity string
+}
+
+// ctxKey is the one key under which a context carries its Options.
+type ctxKey struct{}
+
+// NewContext returns a context that carries o in place of what ctx carried.
+func NewContext(ctx context.Context, o Options) context.Context {
+	return context.WithValue(ctx, ctxKey{}, &o)
+}
+
+// FromContext returns the options that ctx carries, and whether it carries any. Without any they are the zero value.
+func FromContext(ctx context.Context) (Options, bool) {
+	if o, ok := ctx.Value(ctxKey{}).(*Options); ok {
+		return *o, true
+	}
+	return Options{}, false
+}
+
+// change returns a context with a changed copy of ctx's options: whoever holds the old context keeps the old ones.
+func change(ctx context.Context, set func(*Options)) context.Context {
+	o, _ := FromContext(ctx)
+	set(&o)
+	return NewContext(ctx, o)
+}
+
+// WithClass returns a context whose calls are of class c.
+func WithClass(ctx context.Context, c Class) context.Context {
+	return change(ctx, func(o *Options) { o.Class = c })
+}
+
+// WithTimeout returns a context whose statements may take at most d each.
+func WithTimeout(ctx context.Context, d time.Duration) context.Context {
+	return change(ctx, func(o *Options) { o.Timeout = d })
+}
+
+// WithRetries returns a context whose calls may be tried n times more. See [Options.Retries].
+func WithRetries(ctx context.Context, n int) context.Context {
+	return change(ctx, func(o *Options) { o.Retries = n })
+}
+
+// WithLabel returns a context whose calls are named label.
+func WithLabel(ctx context.Context, label string) context.Context {
+	return change(ctx, func(o *Options) { o.Label = label })
+}
+
+// WithTenant returns a context whose calls run on behalf of tenant.
+func WithTenant(ctx context.Context, tenant string) context.Context {
+	return change(ctx, func(o *Options) { o.Tenant = tenant })
+}
+
+// WithAffinity returns a context whose calls prefer the connection that last served a call with the same key.
+func WithAffinity(ctx context.Context, key string) context.Context {
+	return change(ctx, func(o *Options) { o.Affinity = key })
+}

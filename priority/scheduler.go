@@ -1,0 +1,367 @@
+package priority
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+)
+
+// DefaultAgingShare is the default of [Limits.AgingShare].
+const DefaultAgingShare = 16
+
+// Limits are a scheduler's numbers. All of them can change while it is in use.
+type Limits struct {
+	// Permits is how many permits may be out at once. It must not be negative.
+	Permits int
+	// Reserve is how many of them only High may hold. The lower classes together hold at most Permits less Reserve,
+	// but always may hold one. Defaults to 0.
+	Reserve int
+	// AgingShare bounds starvation: a class that waits while higher ones are served gets one in so many of the grants.
+	// Negative is strict priority, under which a lower class may wait for ever. Defaults to DefaultAgingShare.
+	AgingShare int
+	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class that waits makes room,
+	// unless none is lower than the newcomer's, who is then refused. Zero is no limit.
+	MaxWaiting int
+	// MaxWait is how long a caller may wait. Zero is no limit but its context.
+	MaxWait time.Duration
+}
+
+// Validate reports everything that is wrong with l.
+func (l Limits) Validate() error {
+	var errs []error
+	if l.Permits < 0 {
+		errs = append(errs, fmt.Errorf("Permits is %d: must not be negative", l.Permits))
+	}
+	if l.Reserve < 0 {
+		errs = append(errs, fmt.Errorf("Reserve is %d: must not be negative", l.Reserve))
+	}
+	if l.Reserve > 0 && l.Reserve >= l.Permits && l.Permits > 0 {
+		errs = append(errs, fmt.Errorf("Reserve is %d of %d permits: it must leave one to the lower classes", l.Reserve, l.Permits))
+	}
+	if l.AgingShare == 1 {
+		errs = append(errs, errors.New("AgingShare is 1: it would give every grant to the lowest class; want 2 or more, or -1 for strict priority"))
+	}
+	if l.MaxWaiting < 0 {
+		errs = append(errs, fmt.Errorf("MaxWaiting is %d: must not be negative", l.MaxWaiting))
+	}
+	if l.MaxWait < 0 {
+		errs = append(errs, fmt.Errorf("MaxWait is %s: must not be negative", l.MaxWait))
+	}
+	return errors.Join(errs...)
+}
+
+// A Scheduler decides who gets the next permit. It is a [Semaphore] without the lock: its owner holds one for every
+// call, and wakes the waiters of each [Batch] after its unlock.
+//
+// Its invariants, which hold between any two calls once the owner has called Next until it returned nil: permits out
+// never exceed the limit unless the limit was lowered under them, and nobody waits for a permit that is free and that
+// its class may have.
+//
+// The zero value is not ready: call Init.
+type Scheduler struct {
+	limits Limits
+
+	out     int // permits out, of all classes
+	lower   int // of these, held by the classes below High
+	waiting int
+
+	classes        [NumClasses]classQueue // by rank
+	oldest, newest *Waiter                // every waiter in the order of arrival, which is the order of expiry too
+
+	alarm   *time.Timer // nil until MaxWait made somebody's wait finite
+	alarmAt mono.Time   // when it rings: no later than the oldest waiter expires; 0 when it is not set
+	ring    func()
+}
+
+// Init makes s ready. ring is called, on a goroutine of its own and without the owner's lock, when a waiter has waited
+// for MaxWait: it must lock, call Expire, unlock and wake the batch.
+func (s *Scheduler) Init(l Limits, ring func()) {
+	if l.AgingShare == 0 {
+		l.AgingShare = DefaultAgingShare
+	}
+	s.limits, s.ring = l, ring
+}
+
+// Limits returns the numbers in force.
+func (s *Scheduler) Limits() Limits { return s.limits }
+
+// SetLimits changes the numbers. Permits above a lowered limit stay out until they are released. A changed MaxWait
+// holds for those who wait already, reckoned from when they came. The owner calls Next afterwards.
+func (s *Scheduler) SetLimits(l Limits) {
+	if l.AgingShare == 0 {
+		l.AgingShare = DefaultAgingShare
+	}
+	s.limits = l
+	s.arm()
+}
+
+// Grow adds delta, which may be negative, to the limit. The owner calls Next afterwards.
+func (s *Scheduler) Grow(delta int) { s.limits.Permits += delta }
+
+// Out returns how many permits are out.
+func (s *Scheduler) Out() int { return s.out }
+
+// Waiting returns how many callers wait.
+func (s *Scheduler) Waiting() int { return s.waiting }
+
+// Oldest returns the waiter that came first, nil when nobody waits.
+func (s *Scheduler) Oldest() *Waiter { return s.oldest }
+
+// room reports whether the class of this rank may have one permit more.
+func (s *Scheduler) room(rank int) bool {
+	if s.out >= s.limits.Permits {
+		return false
+	}
+	return rank == 0 || s.limits.Reserve == 0 || s.lower < max(1, s.limits.Permits-s.limits.Reserve)
+}
+
+func (s *Scheduler) admit(rank int) {
+	s.out++
+	if rank > 0 {
+		s.lower++
+	}
+	c := &s.classes[rank]
+	c.held++
+	c.granted++
+}
+
+// TryAdmit takes a permit for class c if one is free for it, and reports whether it did. Whoever waits has nothing
+// against it: nobody waits for a permit that is free and that its class may have.
+func (s *Scheduler) TryAdmit(c Class) bool {
+	rank := c.rank()
+	if !s.room(rank) {
+		return false
+	}
+	s.admit(rank)
+	return true
+}
+
+// Release takes back a permit that class c held. The owner calls Next afterwards.
+func (s *Scheduler) Release(c Class) {
+	rank := c.rank()
+	q := &s.classes[rank]
+	if q.held == 0 {
+		panic("poolsql: bug: more permits of class " + c.String() + " released than were out")
+	}
+	q.held--
+	s.out--
+	if rank > 0 {
+		s.lower--
+	}
+}
+
+// Enqueue puts w, just made, into the queue, and reports whether it did. If the queue is full, somebody of a lower
+// class is turned away, into b; if there is none, w is not queued and its caller is to be told QueueFull.
+func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
+	rank := w.class.rank()
+	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) {
+		w.state, w.reason, w.depth = refused, QueueFull, int32(s.waiting)
+		s.classes[rank].refused[QueueFull]++
+		return false
+	}
+	s.classes[rank].join(w)
+	s.arrive(w)
+	return true
+}
+
+// EnqueueFront puts w before everybody of its class, however full the queue: for a caller who had a permit already and
+// lost what it stood for.
+func (s *Scheduler) EnqueueFront(w *Waiter) {
+	s.classes[w.class.rank()].joinFront(w)
+	s.arrive(w)
+}
+
+// evictBelow turns away one waiter of the lowest class that waits, if that is below rank.
+func (s *Scheduler) evictBelow(rank int, b *Batch) bool {
+	for low := NumClasses - 1; low > rank; low-- {
+		if c := &s.classes[low]; c.waiting > 0 {
+			s.refuse(c.last(), Evicted, nil, b)
+			return true
+		}
+	}
+	return false
+}
+
+// arrive enters w in the order of arrival. It is the newest, but for one that waits a second time and keeps its first
+// time.
+func (s *Scheduler) arrive(w *Waiter) {
+	w.state = queued
+	s.waiting++
+	after := s.cameBefore(w.since)
+	if after == nil {
+		w.newer, s.oldest = s.oldest, w
+	} else {
+		w.newer, after.newer = after.newer, w
+	}
+	w.older = after
+	if w.newer == nil {
+		s.newest = w
+	} else {
+		w.newer.older = w
+	}
+	s.arm()
+}
+
+// cameBefore returns the last waiter that came no later than since, nil if there is none. It looks from both ends: a
+// newcomer belongs at the one, and who waits a second time, having been granted a permit before, near the other.
+func (s *Scheduler) cameBefore(since mono.Time) *Waiter {
+	late, early := s.newest, s.oldest
+	for late != nil && late.since > since {
+		if early.since > since {
+			return early.older
+		}
+		late, early = late.older, early.newer
+	}
+	return late
+}
+
+// depart takes w, which is off its line, out of the order of arrival.
+func (s *Scheduler) depart(w *Waiter) {
+	if w.older == nil {
+		s.oldest = w.newer
+	} else {
+		w.older.newer = w.newer
+	}
+	if w.newer == nil {
+		s.newest = w.older
+	} else {
+		w.newer.older = w.older
+	}
+	w.older, w.newer = nil, nil
+	s.waiting--
+}
+
+// pick returns the rank to be served next, or -1: the highest class that waits and may have a permit, unless a lower
+// one has been passed over so often that its share is due.
+func (s *Scheduler) pick() int {
+	best := -1
+	for rank := range s.classes {
+		c := &s.classes[rank]
+		if c.waiting == 0 || !s.room(rank) {
+			continue
+		}
+		if best < 0 {
+			best = rank
+			continue
+		}
+		if due := s.limits.AgingShare - 1; due > 0 && c.passed >= due && c.passed >= s.classes[best].passed {
+			best = rank
+		}
+	}
+	return best
+}
+
+// Next takes a permit for the waiter that should go next and returns that waiter, off the queue, for its owner to add
+// to b. It returns nil when nobody may go. Those it meets whose context has ended get no permit: it refuses them, into b.
+func (s *Scheduler) Next(now mono.Time, b *Batch) *Waiter {
+	for {
+		if s.waiting == 0 {
+			return nil
+		}
+		rank := s.pick()
+		if rank < 0 {
+			return nil
+		}
+		c := &s.classes[rank]
+		w := c.turn.head
+		if reason, ok := w.gone(now); ok {
+			s.refuse(w, reason, nil, b)
+			continue
+		}
+		c.pop()
+		s.depart(w)
+		w.state = granted
+		// Before the permit is taken: it is this one that the lower classes could have had.
+		for low := rank + 1; low < NumClasses; low++ {
+			if l := &s.classes[low]; l.waiting > 0 && s.room(low) {
+				l.passed++
+			}
+		}
+		s.admit(rank)
+		c.waits++
+		c.waited += int64(now - w.since)
+		c.passed = 0
+		return w
+	}
+}
+
+// Leave takes w off the queue because its context has ended, for reason. It returns false if w had been granted or
+// refused before: then the wake-up has been sent or is about to be, and the caller receives it with Settle.
+func (s *Scheduler) Leave(w *Waiter, reason Reason) bool {
+	if w.state != queued {
+		return false
+	}
+	c := w.line.class
+	c.leave(w)
+	s.depart(w)
+	w.state, w.reason, w.depth = left, reason, int32(s.waiting)
+	c.refused[reason]++
+	return true
+}
+
+// Settle waits for the wake-up of a waiter that Leave found decided already. It does not wait long: whoever decided is
+// past its unlock, or about to unlock. It must not be called with the owner's lock held.
+func (w *Waiter) Settle() { <-w.wake }
+
+// refuse turns away w, which is queued, and adds it to b.
+func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
+	c := w.line.class
+	c.leave(w)
+	w.depth = int32(s.waiting)
+	s.depart(w)
+	w.state, w.reason, w.cause = refused, reason, cause
+	c.refused[reason]++
+	b.Add(w)
+}
+
+// RefuseAll turns away everybody who waits, or, if sparePatient is set, those who did not ask to be tried again.
+func (s *Scheduler) RefuseAll(reason Reason, cause error, sparePatient bool, b *Batch) {
+	for w := s.oldest; w != nil; {
+		newer := w.newer
+		if !sparePatient || !w.patient {
+			s.refuse(w, reason, cause, b)
+		}
+		w = newer
+	}
+}
+
+// Expire turns away everybody who has waited for MaxWait, and sets the alarm for the next.
+func (s *Scheduler) Expire(now mono.Time, b *Batch) {
+	s.alarmAt = 0
+	if s.limits.MaxWait <= 0 {
+		return
+	}
+	for w := s.oldest; w != nil && now.Sub(w.since) >= s.limits.MaxWait; w = s.oldest {
+		s.refuse(w, Timeout, nil, b)
+	}
+	s.arm()
+}
+
+// arm sees to it that the alarm rings no later than the oldest waiter expires. One timer serves them all: a timer a
+// waiter would double what a waiter costs, and they expire in the order they came. It may ring early, for one that has
+// left since; then it is set anew, which is cheaper than setting it whenever the queue's head changes.
+func (s *Scheduler) arm() {
+	if s.limits.MaxWait <= 0 || s.oldest == nil {
+		return
+	}
+	at := later(s.oldest.since, s.limits.MaxWait)
+	if at == 0 || s.alarmAt != 0 && s.alarmAt <= at {
+		return
+	}
+	s.alarmAt = at
+	wait := max(0, at.Sub(mono.Now()))
+	if s.alarm == nil {
+		s.alarm = time.AfterFunc(wait, s.ring)
+		return
+	}
+	s.alarm.Reset(wait)
+}
+
+// Stop ends the alarm. Waiters that are left do not expire any more.
+func (s *Scheduler) Stop() {
+	if s.alarm != nil {
+		s.alarm.Stop()
+	}
+}

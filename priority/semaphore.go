@@ -1,0 +1,221 @@
+package priority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/poolsql/poolsql/internal/mono"
+)
+
+// A Semaphore hands out permits by class, tenant and arrival, as the package comment tells. Safe for concurrent use.
+type Semaphore struct {
+	// mu guards what follows. It is held for a few dozen instructions at a time, whatever the length of the queue, but
+	// for turning all waiters away.
+	mu     sync.Mutex
+	sched  Scheduler
+	closed bool
+}
+
+// NewSemaphore returns a semaphore with the given limits. It fails if these contradict each other.
+func NewSemaphore(l Limits) (*Semaphore, error) {
+	if err := l.Validate(); err != nil {
+		return nil, fmt.Errorf("priority: %w", err)
+	}
+	s := &Semaphore{}
+	s.sched.Init(l, s.expire)
+	return s, nil
+}
+
+// A Permit is the right to be one of those that a Semaphore admits. The zero value is no permit. It belongs to one
+// goroutine at a time and must not be copied once it is held.
+type Permit struct {
+	sem   *Semaphore
+	class Class
+}
+
+// Class returns the class that the permit was given to.
+func (p *Permit) Class() Class { return p.class }
+
+// Release gives the permit back, to whoever should be next. Releasing a second time does nothing.
+func (p *Permit) Release() {
+	s := p.sem
+	if s == nil {
+		return
+	}
+	p.sem = nil
+	s.mu.Lock()
+	s.sched.Release(p.class)
+	s.dispatchAndUnlock()
+}
+
+// Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
+// comes. It fails with a [*RefusedError] when ctx ends first, when the longest wait has passed, when the queue is full,
+// or when Clear or Close turned it away; nothing is held then.
+func (s *Semaphore) Acquire(ctx context.Context) (Permit, error) {
+	o, _ := FromContext(ctx)
+	if ctx.Err() != nil {
+		reason, cause := ReasonOf(ctx)
+		return Permit{}, s.turnAway(&o, reason, cause)
+	}
+	s.mu.Lock()
+	if !s.closed && s.sched.TryAdmit(o.Class) {
+		s.mu.Unlock()
+		return Permit{sem: s, class: o.Class}, nil
+	}
+	s.mu.Unlock()
+	return s.wait(ctx, &o)
+}
+
+// TryAcquire returns a permit for the class that ctx carries if one is free for it, and whether it did.
+func (s *Semaphore) TryAcquire(ctx context.Context) (Permit, bool) {
+	o, _ := FromContext(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || !s.sched.TryAdmit(o.Class) {
+		return Permit{}, false
+	}
+	return Permit{sem: s, class: o.Class}, true
+}
+
+// wait is Acquire for a caller who may have to wait.
+func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
+	w := NewWaiter(ctx, o, mono.Now())
+	defer w.Free()
+	var b Batch
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return Permit{}, s.turnAway(o, Closed, nil)
+	}
+	if s.sched.TryAdmit(o.Class) { // freed between the unlock and the lock
+		s.mu.Unlock()
+		return Permit{sem: s, class: o.Class}, nil
+	}
+	ok := s.sched.Enqueue(w, &b)
+	s.mu.Unlock()
+	b.Wake()
+	if !ok {
+		return Permit{}, s.describe(w.Refusal(ctx, o))
+	}
+	if !w.Wait(ctx) {
+		return Permit{}, s.leave(ctx, w, o)
+	}
+	if !w.Granted() {
+		return Permit{}, s.describe(w.Refusal(ctx, o))
+	}
+	return Permit{sem: s, class: o.Class}, nil
+}
+
+// leave takes w out of the queue because ctx ended. A permit that came in the same instant goes to the next.
+func (s *Semaphore) leave(ctx context.Context, w *Waiter, o *Options) error {
+	reason, _ := ReasonOf(ctx)
+	s.mu.Lock()
+	ok := s.sched.Leave(w, reason)
+	s.mu.Unlock()
+	if !ok {
+		w.Settle()
+		if w.Granted() {
+			s.mu.Lock()
+			s.sched.Release(o.Class)
+			s.sched.CountRefusal(o.Class, reason)
+			s.dispatchAndUnlock()
+		}
+	}
+	return s.describe(w.Refusal(ctx, o))
+}
+
+// turnAway counts and describes a refusal that needed no waiting.
+func (s *Semaphore) turnAway(o *Options, reason Reason, cause error) error {
+	s.mu.Lock()
+	s.sched.CountRefusal(o.Class, reason)
+	depth := s.sched.Waiting()
+	s.mu.Unlock()
+	return s.describe(&RefusedError{
+		Reason: reason, Class: o.Class, Tenant: o.Tenant, Label: o.Label, Depth: depth, Cause: cause,
+	})
+}
+
+// describe completes e with the semaphore's numbers.
+func (s *Semaphore) describe(e *RefusedError) error {
+	s.mu.Lock()
+	e.Limit, e.InUse = s.sched.Limits().Permits, s.sched.Out()
+	s.mu.Unlock()
+	return e
+}
+
+// dispatchAndUnlock grants what is free to those who may have it, and wakes them after the unlock.
+func (s *Semaphore) dispatchAndUnlock() {
+	var b Batch
+	if s.sched.Waiting() > 0 {
+		now := mono.Now()
+		for w := s.sched.Next(now, &b); w != nil; w = s.sched.Next(now, &b) {
+			b.Add(w)
+		}
+	}
+	s.mu.Unlock()
+	b.Wake()
+}
+
+func (s *Semaphore) expire() {
+	var b Batch
+	s.mu.Lock()
+	s.sched.Expire(mono.Now(), &b)
+	s.mu.Unlock()
+	b.Wake()
+}
+
+// Limits returns the numbers in force.
+func (s *Semaphore) Limits() Limits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sched.Limits()
+}
+
+// SetLimits changes the numbers while the semaphore is in use. Permits that are out above a lowered limit stay out until
+// they are released. It fails, and changes nothing, if the numbers contradict each other.
+func (s *Semaphore) SetLimits(l Limits) error {
+	if err := l.Validate(); err != nil {
+		return fmt.Errorf("priority: %w", err)
+	}
+	s.mu.Lock()
+	s.sched.SetLimits(l)
+	s.dispatchAndUnlock()
+	return nil
+}
+
+// Stats returns the numbers of the instant.
+func (s *Semaphore) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sched.Stats()
+}
+
+// Clear turns away everybody who waits now, with an error that tells reason and matches [ErrCleared], and returns how
+// many they were. Permits that are out stay out.
+func (s *Semaphore) Clear(reason string) int {
+	var cause error
+	if reason != "" {
+		cause = errors.New(reason)
+	}
+	var b Batch
+	s.mu.Lock()
+	n := s.sched.Waiting()
+	s.sched.RefuseAll(Cleared, cause, false, &b)
+	s.mu.Unlock()
+	b.Wake()
+	return n
+}
+
+// Close turns away everybody who waits, and everybody who comes from now on, with an error that matches [ErrClosed].
+// Permits that are out may be released as ever. Closing again does nothing.
+func (s *Semaphore) Close() {
+	var b Batch
+	s.mu.Lock()
+	s.closed = true
+	s.sched.Stop()
+	s.sched.RefuseAll(Closed, nil, false, &b)
+	s.mu.Unlock()
+	b.Wake()
+}

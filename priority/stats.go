@@ -1,0 +1,66 @@
+package priority
+
+import "time"
+
+// ClassStats are the numbers of one class. Counters count from the start.
+type ClassStats struct {
+	Class Class
+	// Waiting is how many callers wait now.
+	Waiting int
+	// Held is how many permits are out now.
+	Held int
+	// Granted is how many permits were given, and Waits how many of them not at once.
+	Granted, Waits uint64
+	// WaitTime is how long those who had to wait, and were granted a permit, waited together.
+	WaitTime time.Duration
+	// Refused is how many callers were turned away, by reason; reasons that did not occur are absent.
+	Refused map[Reason]uint64
+}
+
+// RefusedTotal returns how many callers were turned away, for whatever reason.
+func (s ClassStats) RefusedTotal() uint64 {
+	var n uint64
+	for _, v := range s.Refused {
+		n += v
+	}
+	return n
+}
+
+// Stats are the numbers of a semaphore or scheduler at one instant.
+type Stats struct {
+	// Limit is how many permits there are, InUse how many of them are out.
+	Limit, InUse int
+	// Waiting is how many callers wait, of all classes.
+	Waiting int
+	// Classes are the numbers of each class, High first.
+	Classes [NumClasses]ClassStats
+}
+
+// Class returns the numbers of class c.
+func (s Stats) Class(c Class) ClassStats { return s.Classes[c.rank()] }
+
+// Stats returns the numbers of the instant.
+func (s *Scheduler) Stats() Stats {
+	stats := Stats{Limit: s.limits.Permits, InUse: s.out, Waiting: s.waiting}
+	for rank, class := range Classes() {
+		c := &s.classes[rank]
+		cs := ClassStats{
+			Class: class, Waiting: c.waiting, Held: c.held,
+			Granted: c.granted, Waits: c.waits, WaitTime: time.Duration(c.waited),
+		}
+		for reason, n := range c.refused {
+			if n == 0 {
+				continue
+			}
+			if cs.Refused == nil {
+				cs.Refused = make(map[Reason]uint64, len(c.refused))
+			}
+			cs.Refused[Reason(reason)] = n
+		}
+		stats.Classes[rank] = cs
+	}
+	return stats
+}
+
+// CountRefusal counts a caller of class c that its owner turned away without queuing it.
+func (s *Scheduler) CountRefusal(c Class, reason Reason) { s.classes[c.rank()].refused[reason]++ }
