@@ -70,7 +70,7 @@ func NewConnector(cfg Config) *Connector {
 
 // sum adds the numbers of a connection that has ended to the totals.
 func (c *Connector) sum(conn *pooldriver.Conn) {
-	s := conn.Stats()
+	s := conn.Stats(false, 0, time.Time{})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	add(&c.ended, &s)

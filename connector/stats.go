@@ -26,7 +26,7 @@ type Stats struct {
 	AcquireCount, ReleaseCount, WaitCount uint64
 	// RefusedCount counts callers turned away, TimeoutCount those of them for whom time ran out.
 	RefusedCount, TimeoutCount uint64
-	// QueryCount counts operations, ErrorCount those that failed.
+	// QueryCount counts operations, those under way included; ErrorCount those that failed.
 	QueryCount, ErrorCount uint64
 	// NewConnsCount counts connections opened, ConnectErrorCount attempts that failed, and ClosedConns those closed, by
 	// reason.
@@ -34,7 +34,8 @@ type Stats struct {
 	ClosedConns                      map[lifecycle.EndReason]uint64
 
 	// WaitTime, UseTime, QueryTime and ConnectTime are sums: of the waits of those who had to wait and were served, of
-	// the time that connections were held, of the time that operations took, of the time that connecting took.
+	// the time that connections were held, of the time of that in which operations ran, of the time that connecting
+	// took. Where nothing observes, the only operation of a *sql.Conn counts until its Close.
 	WaitTime, UseTime, QueryTime, ConnectTime time.Duration
 	// AvgAcquireTime is WaitTime over AcquireCount, AvgQueryTime is QueryTime over QueryCount.
 	AvgAcquireTime, AvgQueryTime time.Duration
@@ -58,7 +59,7 @@ func (c *Connector) Stats() Stats {
 	c.mu.Unlock()
 	for _, r := range c.pool.Resources() {
 		if r.Value != nil {
-			s := r.Value.Stats()
+			s := r.Value.Stats(false, 0, time.Time{})
 			add(&ops, &s)
 		}
 	}
@@ -69,9 +70,9 @@ func (c *Connector) Stats() Stats {
 		MinConns: p.Min, MaxConns: p.Max, Waiting: p.Waiting,
 		AcquireCount: p.Acquired, ReleaseCount: p.Released, WaitCount: p.Waits,
 		RefusedCount: p.Refused, TimeoutCount: p.Timeouts,
-		QueryCount: ops.Queries, ErrorCount: ops.Errors,
+		QueryCount: uint64(max(0, int64(p.Acquired)+ops.Extra)), ErrorCount: ops.Errors,
 		NewConnsCount: p.Created, ConnectErrorCount: p.CreateFailed, ClosedConns: p.Destroyed,
-		WaitTime: p.WaitTime, UseTime: p.UseTime, QueryTime: ops.Busy, ConnectTime: p.CreateTime,
+		WaitTime: p.WaitTime, UseTime: p.UseTime, QueryTime: max(0, p.UseTime-ops.Thought), ConnectTime: p.CreateTime,
 		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses,
 		ConnectFailure: p.Failure, Classes: p.Classes,
 	}
@@ -86,9 +87,9 @@ func (c *Connector) Stats() Stats {
 
 // add adds the counters of s to total.
 func add(total, s *pooldriver.ConnStats) {
-	total.Queries += s.Queries
+	total.Extra += s.Extra
+	total.Thought += s.Thought
 	total.Errors += s.Errors
-	total.Busy += s.Busy
 	total.StatementHits += s.StatementHits
 	total.StatementMisses += s.StatementMisses
 }
@@ -107,13 +108,13 @@ type ConnInfo struct {
 	Created, LastUsed time.Time
 	// Uses counts its holders; Queries and Errors, its operations and those that failed.
 	Uses, Queries, Errors uint64
-	// Class, Label and Tenant are those of the holder, or of the last one. HolderSince is when the holder got it, zero
-	// if there is none.
+	// Class, Label and Tenant are those of the holder; HolderSince is when it got the connection. They are zero if there
+	// is none.
 	Class         priority.Class
 	Label, Tenant string
 	HolderSince   time.Time
-	// CurrentQuery is the text of the statement that runs, LastQuery of the last one; their literals are replaced by
-	// question marks. Running is for how long the current one has run.
+	// CurrentQuery is the text of the statement that runs, LastQuery of the last one that the holder ran, its literals
+	// replaced by question marks. Running is for how long the current one has run.
 	CurrentQuery, LastQuery string
 	Running                 time.Duration
 	// StatementHits and StatementMisses count look-ups of prepared statements, Prepared is how many there are.
@@ -137,8 +138,9 @@ func (c *Connector) Connections() []ConnInfo {
 			info.HolderSince = r.Since
 		}
 		if r.Value != nil {
-			s := r.Value.Stats()
-			info.PID, info.Queries, info.Errors, info.Running = s.PID, s.Queries, s.Errors, s.Running
+			s := r.Value.Stats(r.State == lifecycle.InUse || r.State == lifecycle.Draining, r.Epoch, r.Since)
+			info.PID, info.Errors, info.Running = s.PID, s.Errors, s.Running
+			info.Queries = uint64(max(0, int64(r.Uses)+s.Extra))
 			info.StatementHits, info.StatementMisses, info.Prepared = s.StatementHits, s.StatementMisses, s.Prepared
 			if s.Running > 0 {
 				info.CurrentQuery = info.LastQuery

@@ -49,10 +49,13 @@ type Conn struct {
 	used   bool // has served before
 	broken bool // must not serve again
 
-	running atomic.Int64 // when the operation under way began, a mono.Time; 0 when there is none
-	queries atomic.Uint64
+	// What snapshots read. The count of operations and the time they took are kept as what differs from the common case,
+	// one operation a holder, so that this case pays for none of it.
+	idleIn  atomic.Uint64 // the epoch of the lending in which no operation is under way at present
+	began   atomic.Int64  // when the operation under way began, a mono.Time; 0 is with the lending
+	extra   atomic.Int64  // operations, less lendings
+	thought atomic.Int64  // how long holders held it between operations, in ns
 	errors  atomic.Uint64
-	busyFor atomic.Int64 // how long operations took together, in ns
 }
 
 // Open connects by dial and makes a Conn of what that returns. If a hook fails, or panics, the connection is closed.
@@ -188,10 +191,12 @@ func (c *Conn) busy() bool { return c.pg != nil && c.pg.PgConn().IsBusy() }
 type ConnStats struct {
 	// PID is the process that serves the connection on the server, 0 if the inner driver does not tell.
 	PID uint32
-	// Queries and Errors count operations, and those that failed.
-	Queries, Errors uint64
-	// Busy is how long operations took together, the one under way not included.
-	Busy time.Duration
+	// Extra is how many operations there were, less the number of lendings. Thought is how long holders held the
+	// connection between operations.
+	Extra   int64
+	Thought time.Duration
+	// Errors counts operations that failed.
+	Errors uint64
 	// Running is for how long the operation under way has run, 0 if there is none.
 	Running time.Duration
 	// StatementHits and StatementMisses count look-ups of prepared statements; Prepared is how many are prepared.
@@ -199,14 +204,20 @@ type ConnStats struct {
 	Prepared                       int
 }
 
-// Stats returns the connection's numbers. Safe for concurrent use.
-func (c *Conn) Stats() ConnStats {
+// Stats returns the connection's numbers. held says in which lending it is and since when, if it is held. Safe for
+// concurrent use.
+func (c *Conn) Stats(held bool, epoch uint64, since time.Time) ConnStats {
 	s := ConnStats{
-		PID: c.pid, Queries: c.queries.Load(), Errors: c.errors.Load(), Busy: time.Duration(c.busyFor.Load()),
+		PID: c.pid, Extra: c.extra.Load(), Thought: time.Duration(c.thought.Load()), Errors: c.errors.Load(),
 		StatementHits: c.stmts.hits.Load(), StatementMisses: c.stmts.misses.Load(), Prepared: int(c.stmts.size.Load()),
 	}
-	if since := mono.Time(c.running.Load()); since != 0 {
-		s.Running = mono.Since(since)
+	if !held || c.idleIn.Load() == epoch {
+		return s
+	}
+	if began := mono.Time(c.began.Load()); began != 0 {
+		s.Running = mono.Since(began)
+	} else {
+		s.Running = time.Since(since)
 	}
 	return s
 }

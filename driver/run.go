@@ -38,7 +38,7 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 			return false, err
 		}
 		var open bool
-		opened, open = s.track(r, mono.Time(c.running.Load()))
+		opened, open = s.track(r, s.began)
 		return open, nil
 	})
 	if err != nil {
@@ -133,8 +133,7 @@ func (r *rows) Close() error {
 	returned = true
 	if bound {
 		s.unread--
-		s.conn.running.Store(0)
-		s.ended(r.began, err)
+		s.finish(r.began, err)
 	}
 	return err
 }

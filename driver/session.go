@@ -35,10 +35,13 @@ type Session struct {
 	checkout context.Context // of the present check-out, for Raw; nil between two
 
 	// Of the binding. conn is nil when there is none.
-	conn *Conn
-	h    lifecycle.Handle[*Conn]
-	req  lifecycle.Request
-	ran  bool // something ran on conn since the binding, so that it cannot be replaced unnoticed
+	conn  *Conn
+	h     lifecycle.Handle[*Conn]
+	req   lifecycle.Request
+	asked bool      // req has options in it
+	ops   int       // operations since the binding; after the first, conn cannot be replaced unnoticed
+	began mono.Time // when the present operation began, or the last
+	ended mono.Time // when the last operation ended; 0 if that was not timed, or rows are open
 
 	// Of the transaction, if one is open.
 	inTx  bool
@@ -72,6 +75,7 @@ func NewSession(ctx context.Context, src Source) *Session {
 }
 
 // bind gives the session a connection for an operation under ctx, if it has none, and says what is about to run.
+// o is what ctx carries, nil if that is nothing.
 func (s *Session) bind(ctx context.Context, o *priority.Options, text string) error {
 	if s.conn != nil {
 		s.h.Describe(text)
@@ -80,12 +84,17 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 	if s.closed {
 		return fmt.Errorf("poolsql: %w", ErrSessionClosed)
 	}
-	s.req.Options, s.req.Detail = *o, text
+	if o != nil {
+		s.req.Options, s.asked = *o, true
+	} else if s.asked {
+		s.req.Options, s.asked = priority.Options{}, false
+	}
+	s.req.Detail = text
 	h, err := s.src.Acquire(ctx, &s.req)
 	if err != nil {
 		return err
 	}
-	s.h, s.conn, s.ran = h, h.Value(), false
+	s.h, s.conn = h, h.Value()
 	return nil
 }
 
@@ -105,6 +114,7 @@ func (s *Session) unbind() {
 	case end != lifecycle.EndNone:
 		h.Destroy(end)
 	case mend:
+		h.Detach("rollback")
 		go mendAndRelease(c, h)
 	default:
 		h.Release()
@@ -113,9 +123,19 @@ func (s *Session) unbind() {
 
 // forgetConn makes the session unbound. What it was bound to is the caller's affair.
 func (s *Session) forgetConn() {
-	s.conn.running.Store(0)
+	if s.ops != 1 {
+		s.conn.extra.Add(int64(s.ops - 1))
+		s.conn.began.Store(0)
+	}
+	if s.ended != 0 {
+		s.conn.thought.Add(int64(mono.Since(s.ended)))
+		s.ended = 0
+	}
+	s.ops = 0
 	s.conn, s.h = nil, lifecycle.Handle[*Conn]{}
-	s.inTx, s.txCtx, s.tx = false, nil, nil
+	if s.inTx {
+		s.inTx, s.txCtx, s.tx = false, nil, nil
+	}
 	s.unread = 0
 	end(&s.cancel)
 	end(&s.later)
@@ -156,11 +176,11 @@ func (s *Session) abandon() {
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
 func (s *Session) operation(ctx context.Context, text string, f func(context.Context, *Conn) (open bool, err error)) error {
-	o, _ := priority.FromContext(ctx)
-	if err := s.bind(ctx, &o, text); err != nil {
+	o := priority.Peek(ctx)
+	if err := s.bind(ctx, o, text); err != nil {
 		return err
 	}
-	if o.Timeout > 0 {
+	if o != nil && o.Timeout > 0 {
 		ctx, s.cancel = context.WithTimeout(ctx, o.Timeout)
 	}
 	returned := false
@@ -169,35 +189,77 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 			s.abandon()
 		}
 	}()
-	before := s.conn.running.Load() // not 0 if rows of an earlier operation are open
-	began := mono.Now()
-	s.conn.running.Store(int64(began))
+	before := s.begin()
 	open, err := f(ctx, s.conn)
 	for err != nil && s.replaceable(ctx, err) {
 		if err = s.replace(ctx, err); err != nil {
 			returned = true
 			return err
 		}
-		s.conn.running.Store(int64(began))
 		open, err = f(ctx, s.conn)
 	}
 	returned = true
-	s.ran = true
 	if err != nil {
 		err = s.settle(ctx, err)
 	}
 	end(&s.cancel)
 	if !open {
-		s.conn.running.Store(before)
-		s.ended(began, err)
+		s.finish(s.began, err)
+		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
+			s.began = before
+		}
 	}
 	return err
+}
+
+// begin notes the begin of an operation, and returns when the one before began. The first after a binding begins with
+// that: it costs no look at the clock.
+func (s *Session) begin() (before mono.Time) {
+	before = s.began
+	s.ops++
+	if s.ops == 1 {
+		s.began = s.h.Since()
+		return before
+	}
+	s.began = mono.Now()
+	if s.ended != 0 {
+		s.conn.thought.Add(int64(s.began.Sub(s.ended)))
+		s.ended = 0
+	}
+	s.conn.began.Store(int64(s.began))
+	s.conn.idleIn.Store(0)
+	return before
+}
+
+// finish notes the end of an operation that began at that time. The first after a binding is timed only if that is worth
+// a look at the clock: most often the check-in follows at once, and is timed.
+func (s *Session) finish(began mono.Time, err error) {
+	c := s.conn
+	if err != nil {
+		c.errors.Add(1)
+	}
+	if s.ops > 1 || s.inTx || c.opts.Observer != nil {
+		now := mono.Now()
+		if s.unread == 0 {
+			s.ended = now
+		}
+		if c.opts.Observer != nil {
+			s.observe(err, now.Sub(began))
+		}
+	}
+	if s.unread == 0 {
+		c.idleIn.Store(s.h.Epoch())
+	}
+	if s.wrapped && !s.inTx && s.unread == 0 && s.checkins.unsure() && s.src.Contended() {
+		s.checkins.report(c.opts)
+		s.unbind()
+	}
 }
 
 // replaceable reports whether the operation that failed with err may run on another connection: it was not sent, nothing
 // else ran here, and it was not the first thing that a new connection was asked.
 func (s *Session) replaceable(ctx context.Context, err error) bool {
-	if s.ran || s.h.Uses() < 2 || ctx.Err() != nil || !neverRan(err) {
+	if s.ops > 1 || s.h.Uses() < 2 || ctx.Err() != nil || !neverRan(err) {
 		return false
 	}
 	return s.conn.pg == nil || s.conn.pg.IsClosed()
@@ -205,30 +267,15 @@ func (s *Session) replaceable(ctx context.Context, err error) bool {
 
 // replace exchanges the connection for another. When that fails the session is unbound.
 func (s *Session) replace(ctx context.Context, cause error) error {
+	old := s.conn
 	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
 		s.forgetConn()
 		return err
 	}
+	old.extra.Add(-1) // the operation is the other's
 	s.conn = s.h.Value()
+	s.began = s.h.Since()
 	return nil
-}
-
-// ended notes the end of an operation that began at that time.
-func (s *Session) ended(began mono.Time, err error) {
-	c := s.conn
-	took := mono.Since(began)
-	c.queries.Add(1)
-	c.busyFor.Add(int64(took))
-	if err != nil {
-		c.errors.Add(1)
-	}
-	if c.opts.Observer != nil {
-		s.observe(err, took)
-	}
-	if s.wrapped && !s.inTx && s.unread == 0 && s.checkins.unsure() && s.src.Contended() {
-		s.checkins.report(c.opts)
-		s.unbind()
-	}
 }
 
 // observe tells the observer of an operation's end.
@@ -335,11 +382,10 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	o, _ := priority.FromContext(ctx)
-	if err := s.bind(ctx, &o, "raw"); err != nil {
+	if err := s.bind(ctx, priority.Peek(ctx), "raw"); err != nil {
 		return nil, err
 	}
-	s.ran = true
+	s.begin() // what is done with it is an operation, for all that can be known
 	if s.conn.pg == nil {
 		return nil, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", s.conn.inner)
 	}

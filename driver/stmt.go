@@ -125,8 +125,12 @@ func (c *Conn) beforeRun(ctx context.Context, query string, args []driver.NamedV
 // notePlan reports whether err says that the prepared statement for query is of no use any more, and marks it so. The
 // server finds that before it runs anything.
 func (c *Conn) notePlan(query string, err error) bool {
+	return err != nil && c.pg != nil && c.refusedPlan(query, err)
+}
+
+func (c *Conn) refusedPlan(query string, err error) bool {
 	var pgErr *pgconn.PgError
-	if err == nil || !errors.As(err, &pgErr) {
+	if !errors.As(err, &pgErr) {
 		return false
 	}
 	switch pgErr.Routine { // names of the server's functions: its texts are translated, and the SQLSTATEs are shared with other errors

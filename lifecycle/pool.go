@@ -68,9 +68,9 @@ func NewPool[T any](cfg Config[T]) (*Pool[T], error) {
 		return nil, fmt.Errorf("lifecycle: %w", err)
 	}
 	p := &Pool[T]{
-		cfg:       cfg.withDefaults(),
-		all:       make(map[uint64]*resource[T]),
-		gone:      make(chan struct{}),
+		cfg:  cfg.withDefaults(),
+		all:  make(map[uint64]*resource[T]),
+		gone: make(chan struct{}),
 	}
 	p.allowance = min(baseAllowance, p.cfg.MaxCreating)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -89,7 +89,8 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Handle[T], error) {
 // caller's turn. It fails with an [*AcquireError] when ctx ends first, when AcquireTimeout has passed, when the queue is
 // full, when there is no resource and none can be created, or when the pool is shut; nothing is held then.
 //
-// req must not be changed while the call lasts. Its class and the rest are req's, whatever ctx carries.
+// req must not be changed until the resource is released; see [Request]. The class and the rest are req's, whatever ctx
+// carries.
 func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], error) {
 	if ctx.Err() != nil {
 		reason, cause := priority.ReasonOf(ctx)
@@ -206,7 +207,7 @@ func (p *Pool[T]) lendLocked(req *Request, now mono.Time) (*resource[T], time.Du
 	r.epoch++
 	r.uses++
 	r.since = now
-	r.class, r.label, r.tenant, r.detail = req.Class, req.Label, req.Tenant, req.Detail
+	r.req = req
 	return r, idle
 }
 
@@ -298,13 +299,13 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	used := now.Sub(r.since)
 	p.counts.released++
 	p.counts.useTime += used
-	p.sched.Release(r.class)
-	if tell {
+	p.sched.Release(r.req.Class)
+	if tell && p.cfg.Observer != nil {
 		p.note(&rep, Event{
-			Kind: KindRelease, Resource: r.id, Class: r.class, Label: r.label, Tenant: r.tenant, Duration: used,
+			Kind: KindRelease, Resource: r.id, Class: r.req.Class, Label: r.req.Label, Tenant: r.req.Tenant, Duration: used,
 		})
 	}
-	r.since = now
+	r.since, r.req = now, nil
 	if reason = p.fateLocked(r, now, reason); reason == EndNone {
 		r.state = Idle
 		p.idle = append(p.idle, r)

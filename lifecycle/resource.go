@@ -21,17 +21,16 @@ type resource[T any] struct {
 	since      mono.Time // when it entered its state
 	affinity   string    // the last key that it served
 
-	// Of the holder, or of the last one while idle.
-	class         priority.Class
-	label, tenant string
-	detail        string
+	req *Request // the holder's; nil while nobody holds it
 }
 
 func (r *resource[T]) holder(now mono.Time) Holder {
-	return Holder{Resource: r.id, Class: r.class, Label: r.label, Tenant: r.tenant, Held: now.Sub(r.since)}
+	return Holder{Resource: r.id, Class: r.req.Class, Label: r.req.Label, Tenant: r.req.Tenant, Held: now.Sub(r.since)}
 }
 
-// A Request says on whose behalf a resource is acquired and what for.
+// A Request says on whose behalf a resource is acquired and what for. The pool reads it, under its lock, for as long as
+// the resource is held, so that its holder need not pay for a copy: it must not be changed until then, but by the
+// handle's Describe and Detach.
 type Request struct {
 	priority.Options
 	// Detail is what the holder is about to do, for the list of who holds what: a statement's text, say.
@@ -71,10 +70,31 @@ func (h *Handle[T]) Describe(detail string) {
 	}
 	h.pool.mu.Lock()
 	defer h.pool.mu.Unlock()
-	if h.res.epoch == h.epoch {
-		h.res.detail = detail
+	if h.res.epoch == h.epoch && h.res.req != nil {
+		h.res.req.Detail = detail
 	}
 }
+
+// Detach makes the pool go on with a copy of the request that the resource was acquired for, with another detail, so
+// that its owner may use the request anew while the resource is held.
+func (h *Handle[T]) Detach(detail string) {
+	if h.res == nil {
+		return
+	}
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	if h.res.epoch == h.epoch && h.res.req != nil {
+		req := *h.res.req
+		req.Detail = detail
+		h.res.req = &req
+	}
+}
+
+// Since returns when the resource was lent. Only its holder may ask.
+func (h *Handle[T]) Since() mono.Time { return h.res.since }
+
+// Epoch numbers the lendings of one resource. Only its holder may ask.
+func (h *Handle[T]) Epoch() uint64 { return h.epoch }
 
 // Release gives the resource back, to whoever should be next. It does not block. Releasing what is not held, or not any
 // more, changes nothing and is told to the observer as KindReleaseUnknown.

@@ -98,13 +98,14 @@ type Info[T any] struct {
 	End EndReason
 	// Created is when it was created, zero while it is being created. Since is when it entered its state.
 	Created, Since time.Time
-	// Uses is how often it was lent.
-	Uses uint64
-	// Class, Label, Tenant and Detail are those of the holder, or of the last one.
+	// Uses is how often it was lent. Epoch numbers the present lending, or the last.
+	Uses, Epoch uint64
+	// Class, Label, Tenant and Detail are those of the holder, zero if there is none.
 	Class         priority.Class
 	Label, Tenant string
 	Detail        string
-	Affinity      string
+	// Affinity is the last affinity key that it served.
+	Affinity string
 }
 
 // Resources returns what is known of each resource, in the order of their ids.
@@ -115,8 +116,10 @@ func (p *Pool[T]) Resources() []Info[T] {
 	infos := make([]Info[T], 0, len(p.all))
 	for _, r := range p.all {
 		i := Info[T]{
-			ID: r.id, State: r.state, End: r.doom, Since: at(r.since), Uses: r.uses,
-			Class: r.class, Label: r.label, Tenant: r.tenant, Detail: r.detail, Affinity: r.affinity,
+			ID: r.id, State: r.state, End: r.doom, Since: at(r.since), Uses: r.uses, Epoch: r.epoch, Affinity: r.affinity,
+		}
+		if r.req != nil {
+			i.Class, i.Label, i.Tenant, i.Detail = r.req.Class, r.req.Label, r.req.Tenant, r.req.Detail
 		}
 		if r.state != Creating {
 			i.Value, i.Created = r.value, at(r.created)

@@ -52,8 +52,9 @@ type classQueue struct {
 	plain   line             // of callers that name no tenant: most, so that they cost no map
 	tenants map[string]*line // those with waiters
 	spare   *line            // the last line that became empty, to be used again
+	front   line             // of those who go before all others, whoever's turn it is; not in the ring
 
-	turn    *line // whose turn it is; nil when nobody waits
+	turn    *line // whose turn it is; nil when nobody waits but in front
 	waiting int
 	held    int
 	passed  int // grants to higher classes since this one last had one, while it waited
@@ -96,15 +97,10 @@ func (c *classQueue) join(w *Waiter) {
 	c.waiting++
 }
 
-// joinFront puts w before everybody of its class.
+// joinFront puts w before everybody of its class. It costs its tenant no turn: w had one before.
 func (c *classQueue) joinFront(w *Waiter) {
-	l := c.lineOf(w.tenant)
-	if l.waiting > 0 {
-		c.unlink(l)
-	}
-	c.enter(l) // right before the one whose turn it was, so that it is his again afterwards
-	c.turn = l
-	l.pushFront(w)
+	c.front.class = c
+	c.front.pushFront(w)
 	c.waiting++
 }
 
@@ -113,7 +109,7 @@ func (c *classQueue) leave(w *Waiter) {
 	l := w.line
 	l.remove(w)
 	c.waiting--
-	if l.waiting == 0 {
+	if l.waiting == 0 && l != &c.front {
 		c.exit(l)
 	}
 	if c.waiting == 0 {
@@ -121,17 +117,30 @@ func (c *classQueue) leave(w *Waiter) {
 	}
 }
 
-// pop takes off the waiter whose turn it is, and passes the turn on. The class must have waiters.
-func (c *classQueue) pop() *Waiter {
-	l := c.turn
-	w := l.head
-	c.turn = l.next
-	c.leave(w)
-	return w
+// first returns the waiter whose turn it is. The class must have waiters.
+func (c *classQueue) first() *Waiter {
+	if c.front.head != nil {
+		return c.front.head
+	}
+	return c.turn.head
 }
 
-// last returns the waiter that has waited longest in the line whose turn is farthest away.
-func (c *classQueue) last() *Waiter { return c.turn.prev.head }
+// pop takes off the first waiter, and passes the turn on. The class must have waiters.
+func (c *classQueue) pop() {
+	w := c.first()
+	if w.line == c.turn {
+		c.turn = c.turn.next
+	}
+	c.leave(w)
+}
+
+// last returns the waiter that has waited longest in the line whose turn is farthest away. The class must have waiters.
+func (c *classQueue) last() *Waiter {
+	if c.turn == nil {
+		return c.front.tail
+	}
+	return c.turn.prev.head
+}
 
 func (c *classQueue) enter(l *line) {
 	if c.turn == nil {
@@ -143,7 +152,7 @@ func (c *classQueue) enter(l *line) {
 	l.prev.next, l.next.prev = l, l
 }
 
-func (c *classQueue) unlink(l *line) {
+func (c *classQueue) exit(l *line) {
 	if l.next == l {
 		c.turn = nil
 	} else {
@@ -153,10 +162,6 @@ func (c *classQueue) unlink(l *line) {
 		}
 	}
 	l.next, l.prev = nil, nil
-}
-
-func (c *classQueue) exit(l *line) {
-	c.unlink(l)
 	if l != &c.plain {
 		delete(c.tenants, l.tenant)
 		l.tenant = ""

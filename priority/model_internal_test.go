@@ -48,6 +48,7 @@ type model struct {
 	limits  Limits
 	held    [NumClasses]int
 	passed  [NumClasses]int
+	front   [NumClasses][]*person  // goes before the lines
 	lines   [NumClasses][]*queueOf // by turn, the next one first
 	arrival []*person              // by the time they came
 
@@ -63,7 +64,7 @@ func (m *model) share() int {
 }
 
 func (m *model) waitingOf(rank int) int {
-	n := 0
+	n := len(m.front[rank])
 	for _, l := range m.lines[rank] {
 		n += len(l.people)
 	}
@@ -104,8 +105,7 @@ func (m *model) enqueue(p *person) (who *person, why Reason) {
 			m.refused[rank][QueueFull]++
 			return p, QueueFull
 		}
-		lines := m.lines[low]
-		who, why = lines[len(lines)-1].people[0], Evicted
+		who, why = m.lastOf(low), Evicted
 		m.remove(who)
 		m.refused[low][Evicted]++
 	}
@@ -121,15 +121,23 @@ func (m *model) enqueue(p *person) (who *person, why Reason) {
 
 func (m *model) enqueueFront(p *person) {
 	rank := p.class.rank()
-	l := m.line(p)
-	if l == nil {
-		l = &queueOf{tenant: p.tenant}
-	} else {
-		m.lines[rank] = slices.DeleteFunc(m.lines[rank], func(x *queueOf) bool { return x == l })
-	}
-	l.people = slices.Insert(l.people, 0, p)
-	m.lines[rank] = slices.Insert(m.lines[rank], 0, l)
+	m.front[rank] = slices.Insert(m.front[rank], 0, p)
 	m.arrive(p)
+}
+
+// lastOf returns whom the class loses when the queue is full.
+func (m *model) lastOf(rank int) *person {
+	if lines := m.lines[rank]; len(lines) > 0 {
+		return lines[len(lines)-1].people[0]
+	}
+	return m.front[rank][len(m.front[rank])-1]
+}
+
+func (m *model) firstOf(rank int) *person {
+	if front := m.front[rank]; len(front) > 0 {
+		return front[0]
+	}
+	return m.lines[rank][0].people[0]
 }
 
 func (m *model) line(p *person) *queueOf {
@@ -151,15 +159,18 @@ func (m *model) arrive(p *person) {
 
 func (m *model) remove(p *person) {
 	rank := p.class.rank()
-	l := m.line(p)
-	l.people = slices.DeleteFunc(l.people, func(x *person) bool { return x == p })
-	if len(l.people) == 0 {
-		m.lines[rank] = slices.DeleteFunc(m.lines[rank], func(x *queueOf) bool { return x == l })
+	isP := func(x *person) bool { return x == p }
+	if p.front {
+		m.front[rank] = slices.DeleteFunc(m.front[rank], isP)
+	} else {
+		l := m.line(p)
+		l.people = slices.DeleteFunc(l.people, isP)
+		m.lines[rank] = slices.DeleteFunc(m.lines[rank], func(x *queueOf) bool { return len(x.people) == 0 })
 	}
 	if m.waitingOf(rank) == 0 {
 		m.passed[rank] = 0
 	}
-	m.arrival = slices.DeleteFunc(m.arrival, func(x *person) bool { return x == p })
+	m.arrival = slices.DeleteFunc(m.arrival, isP)
 }
 
 // next returns who is granted a permit, nil if nobody, and those met on the way who were gone.
@@ -169,15 +180,16 @@ func (m *model) next(now mono.Time) (who *person, gone []*person) {
 		if rank < 0 {
 			return nil, gone
 		}
-		p := m.lines[rank][0].people[0]
+		p := m.firstOf(rank)
 		if why := p.gone(now); why != None {
 			m.refused[rank][why]++
 			m.remove(p)
 			gone = append(gone, p)
 			continue
 		}
-		// The line goes to the end, its turn used.
-		m.lines[rank] = append(m.lines[rank][1:], m.lines[rank][0])
+		if !p.front { // the line has had its turn
+			m.lines[rank] = append(m.lines[rank][1:], m.lines[rank][0])
+		}
 		m.remove(p)
 		for low := rank + 1; low < NumClasses; low++ {
 			if m.waitingOf(low) > 0 && m.room(low) {

@@ -41,6 +41,12 @@ func FromContext(ctx context.Context) (Options, bool) {
 	return Options{}, false
 }
 
+// Peek returns the options that ctx carries, nil if it carries none, without copying them. They must not be changed.
+func Peek(ctx context.Context) *Options {
+	o, _ := ctx.Value(ctxKey{}).(*Options)
+	return o
+}
+
 // change returns a context with a changed copy of ctx's options: whoever holds the old context keeps the old ones.
 func change(ctx context.Context, set func(*Options)) context.Context {
 	o, _ := FromContext(ctx)

@@ -265,7 +265,7 @@ func (s *Scheduler) Next(now mono.Time, b *Batch) *Waiter {
 			return nil
 		}
 		c := &s.classes[rank]
-		w := c.turn.head
+		w := c.first()
 		if reason, ok := w.gone(now); ok {
 			s.refuse(w, reason, nil, b)
 			continue

@@ -57,9 +57,9 @@ var waiters = sync.Pool{New: func() any { return newWaiter() }}
 func newWaiter() *Waiter { return &Waiter{wake: make(chan struct{}, 1)} }
 
 // bubbled reports whether t was read inside a bubble of testing/synctest. A channel made there may not be used anywhere
-// else, or the runtime ends the program, so that waiters of a bubble are not recycled. Bubbles start in the year 2000 of
-// a clock that for everybody else started with the machine.
-func bubbled(t mono.Time) bool { return time.Duration(t) > 10*365*24*time.Hour }
+// else, or the runtime ends the program, so that the waiters of a bubble are not recycled. A bubble's clock starts at the
+// beginning of the year 2000, which is long before any process did that runs this.
+func bubbled(t mono.Time) bool { return t < 0 }
 
 // NewWaiter returns a place to stand for a caller with options o whose wait ctx bounds. since is when it came: a
 // caller that has to wait a second time keeps its first time. It calls ctx, and so must not be called with a lock held.

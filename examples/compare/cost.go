@@ -37,7 +37,7 @@ func costArms(fresh func() *standin, work load) []arm {
 }
 
 func measureCost(ctx context.Context, peer standinPeer, s *standin, work load) (values []float64, err error) {
-	client, err := peer.open(ctx, s, size{conns: openConns, warm: openConns, callers: work.callers})
+	client, err := peer.open(ctx, s, size{conns: openConns, warm: openConns})
 	if err != nil {
 		return nil, err
 	}

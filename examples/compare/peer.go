@@ -17,9 +17,8 @@ const openConns = 8
 
 // size is how large a pool is wanted.
 type size struct {
-	conns   int // at most
-	warm    int // opened and used before open returns
-	callers int // goroutines that will use the pool at once
+	conns int // at most
+	warm  int // opened and used before open returns
 }
 
 // standinPeer is a pool in front of the stand-in driver.

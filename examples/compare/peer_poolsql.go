@@ -20,8 +20,6 @@ func openPoolsql(highReserve int) openSQL {
 		if err != nil {
 			return sqlPool{}, err
 		}
-		// What database/sql keeps here are sessions, not connections: one for each caller.
-		db.SetMaxIdleConns(want.callers)
 		pool, err := poolsql.FromDB(db)
 		if err == nil {
 			err = pool.Warmup(ctx, want.warm)

@@ -31,7 +31,7 @@ func closedLoopGroup(l *lab) group {
 
 func measureClosedLoop(ctx context.Context, peer standinPeer, work load) (values []float64, err error) {
 	s := &standin{work: 5 * time.Millisecond}
-	client, err := peer.open(ctx, s, size{conns: openConns, warm: openConns, callers: work.callers})
+	client, err := peer.open(ctx, s, size{conns: openConns, warm: openConns})
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func priorityGroup(l *lab) group {
 }
 
 func measurePriority(ctx context.Context, peer serverPeer, dsn string, plan crowdPlan) (values []float64, err error) {
-	client, err := peer.open(ctx, dsn, size{conns: openConns, warm: openConns, callers: plan.crowd + 1})
+	client, err := peer.open(ctx, dsn, size{conns: openConns, warm: openConns})
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func selectArms(l *lab, peers []serverPeer, work load) []arm {
 }
 
 func measureSelect(ctx context.Context, peer serverPeer, dsn string, work load) (values []float64, err error) {
-	client, err := peer.open(ctx, dsn, size{conns: openConns, warm: openConns, callers: work.callers})
+	client, err := peer.open(ctx, dsn, size{conns: openConns, warm: openConns})
 	if err != nil {
 		return nil, err
 	}

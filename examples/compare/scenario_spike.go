@@ -36,7 +36,7 @@ func spikeGroup(*lab) group {
 
 func measureSpike(ctx context.Context, peer standinPeer) (values []float64, err error) {
 	s := &standin{dial: spikeDial, work: spikeWork}
-	client, err := peer.open(ctx, s, size{conns: spikeMax, warm: spikeIdle, callers: spikeCallers})
+	client, err := peer.open(ctx, s, size{conns: spikeMax, warm: spikeIdle})
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ var sharedServer = sync.OnceValues(func() (*Server, error) {
 // the test, connections or not. New fails the test when there is no server.
 func New(t testing.TB) *DB {
 	t.Helper()
-	if !watched {
+	if !watched && os.Getenv(envDatabaseURL) == "" {
 		return Private(t) // slow, but nothing is left running
 	}
 	s, err := sharedServer()

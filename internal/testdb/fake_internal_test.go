@@ -15,7 +15,8 @@ type fakeTB struct {
 	fatal    bool
 }
 
-// run calls f as a test, and then what f has registered with Cleanup.
+// run calls test, and then what it has registered with Cleanup. When the real
+// test has failed meanwhile, it ends here.
 func (f *fakeTB) run(test func(t testing.TB)) {
 	done := make(chan struct{})
 	go func() { // Fatal ends a goroutine
@@ -24,6 +25,9 @@ func (f *fakeTB) run(test func(t testing.TB)) {
 		test(f)
 	}()
 	<-done
+	if f.Failed() {
+		f.FailNow()
+	}
 }
 
 func (f *fakeTB) runCleanups() {

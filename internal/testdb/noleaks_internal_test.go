@@ -55,7 +55,7 @@ func TestNoLeaksNamesALeakedConnection(t *testing.T) {
 	fake.run(func(ft testing.TB) {
 		startCheck(ft, check())
 		db = New(ft)
-		conn = connect(t, db.DSN+"&application_name=forgetful")
+		conn = connectAs(t, "forgetful", db.DSN)
 	})
 	if err := conn.Ping(t.Context()); err == nil {
 		t.Error("the database was not dropped after the check")
@@ -117,7 +117,17 @@ func TestNoLeaksLooksAtAServerThatTheTestStopped(t *testing.T) {
 
 func connect(t *testing.T, dsn string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
+	return connectAs(t, "", dsn)
+}
+
+func connectAs(t *testing.T, application, dsn string) *pgx.Conn {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.RuntimeParams["application_name"] = application
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,4 +143,14 @@ func databaseExists(t *testing.T, db *DB) (exists bool) {
 		t.Fatal(err)
 	}
 	return exists
+}
+
+func TestNoLeaksForbidsParallel(t *testing.T) {
+	NoLeaks(t)
+	defer func() {
+		if recover() == nil {
+			t.Error("t.Parallel was allowed")
+		}
+	}()
+	t.Parallel()
 }

@@ -173,6 +173,7 @@ func TestStartThatIsCanceledLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", tmp)
+	t.Setenv("POOLSQL_TEST_DATABASE_URL", "")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
