@@ -23,8 +23,8 @@ type Connector struct {
 	opts     pooldriver.Options
 	checkins pooldriver.Checkins
 
-	// mu guards the totals of the connections that have ended; those of the others are in themselves. It is held to add
-	// or to copy, and never together with another lock.
+	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
+	// to add, and never together with another lock.
 	mu    sync.Mutex
 	ended pooldriver.ConnStats
 }
@@ -74,6 +74,7 @@ func (c *Connector) sum(conn *pooldriver.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	add(&c.ended, &s)
+	conn.Counted = true
 }
 
 // Connect implements driver.Connector. It returns a session, at once: connections are dialed when a session needs one.

@@ -54,16 +54,8 @@ func (c *Connector) Stats() Stats {
 	if c.err != nil {
 		return Stats{}
 	}
-	c.mu.Lock()
-	ops := c.ended
-	c.mu.Unlock()
-	for _, r := range c.pool.Resources() {
-		if r.Value != nil {
-			s := r.Value.Stats(false, 0, time.Time{})
-			add(&ops, &s)
-		}
-	}
 	p := c.pool.Stats()
+	ops := c.operations()
 	s := Stats{
 		Name:       c.cfg.Name,
 		TotalConns: p.Total, IdleConns: p.Idle, InUseConns: p.InUse, ConnectingConns: p.Creating, ClosingConns: p.Closing,
@@ -83,6 +75,22 @@ func (c *Connector) Stats() Stats {
 		s.AvgQueryTime = s.QueryTime / time.Duration(s.QueryCount)
 	}
 	return s
+}
+
+// operations returns the sum of all connections' numbers, those that have ended included. A connection is added to the
+// totals before it leaves the pool's list, and marked, so that none is missed and none counts twice.
+func (c *Connector) operations() pooldriver.ConnStats {
+	resources := c.pool.Resources()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.ended
+	for _, r := range resources {
+		if r.Value != nil && !r.Value.Counted {
+			s := r.Value.Stats(false, 0, time.Time{})
+			add(&sum, &s)
+		}
+	}
+	return sum
 }
 
 // add adds the counters of s to total.

@@ -46,6 +46,9 @@ type Conn struct {
 	named     bool // statements are prepared by name, without being asked
 	describes bool // pgx keeps descriptions of statements that are not
 
+	// Counted is its owner's mark, under its owner's lock, that its numbers have been added to the totals.
+	Counted bool
+
 	used   bool // has served before
 	broken bool // must not serve again
 

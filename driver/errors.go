@@ -41,7 +41,11 @@ func (s *Session) settle(ctx context.Context, err error) error {
 	if !neverRan(err) {
 		return err
 	}
-	switch bad := errors.Is(err, driver.ErrBadConn); {
+	bad := errors.Is(err, driver.ErrBadConn)
+	if bad && s.conn.pg == nil {
+		s.conn.broken = true // what the inner driver says of its connection when it says that
+	}
+	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case s.conn.busy():

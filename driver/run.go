@@ -78,6 +78,7 @@ func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue
 type rows struct {
 	*stdlib.Rows
 	session *Session // nil when they are closed
+	epoch   uint64 // of the lending that they belong to
 	conn    *Conn
 	began   mono.Time
 	cancel  context.CancelFunc
@@ -98,7 +99,7 @@ func (s *Session) track(r driver.Rows, began mono.Time) (wrapped driver.Rows, op
 	if t.session != nil {
 		t = &rows{}
 	}
-	*t = rows{Rows: std, session: s, conn: s.conn, began: began, cancel: cancel}
+	*t = rows{Rows: std, session: s, conn: s.conn, epoch: s.h.Epoch(), began: began, cancel: cancel}
 	s.unread++
 	return t, true
 }
@@ -121,7 +122,7 @@ func (r *rows) Close() error {
 		return nil
 	}
 	r.session = nil
-	bound := s.conn == r.conn // else they were left open over a check-in, which destroyed the connection
+	bound := s.conn == r.conn && s.h.Epoch() == r.epoch // else they were left open over a check-in
 	returned := false
 	defer func() {
 		end(&r.cancel)

@@ -149,13 +149,23 @@ func end(cancel *context.CancelFunc) {
 	}
 }
 
-// mendAndRelease makes a connection fit for the next holder, off the caller's path.
+// mendAndRelease makes a connection fit for the next holder, off the caller's path. Whatever goes wrong, a tracer's panic
+// included, costs the connection and nobody else.
 func mendAndRelease(c *Conn, h lifecycle.Handle[*Conn]) {
+	end := lifecycle.EndPanicked
+	defer func() {
+		if end == lifecycle.EndNone {
+			h.Release()
+			return
+		}
+		_ = recover()
+		h.Destroy(end)
+	}()
 	if err := c.mend(); err != nil {
-		h.Destroy(lifecycle.EndBroken)
+		end = lifecycle.EndBroken
 		return
 	}
-	h.Release()
+	end = lifecycle.EndNone
 }
 
 // abandon destroys the connection: a panic went through an operation, and nobody knows what state it left. It must not

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -59,6 +60,10 @@ type Pool[T any] struct {
 	gone    chan struct{} // closed when the pool is shut and its last resource gone
 
 	counts counters
+
+	// crowded is a hint, written under mu and read without it: the last who came had to wait, and nothing has been idle
+	// since. Who sees it set makes ready to wait before it locks, and so locks once and not twice.
+	crowded atomic.Bool
 }
 
 // NewPool returns a pool. It starts nothing: the first use does. It fails if the configuration contradicts itself,
@@ -97,14 +102,16 @@ func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], erro
 		return Handle[T]{}, p.turnAway(req, mono.Now(), reason, cause)
 	}
 	now := mono.Now()
-	p.mu.Lock()
-	if p.phase == open && p.sched.TryAdmit(req.Class) {
-		r, idle := p.lendLocked(req, now)
-		h := Handle[T]{pool: p, res: r, epoch: r.epoch}
+	if !p.crowded.Load() {
+		p.mu.Lock()
+		if p.phase == open && p.sched.TryAdmit(req.Class) {
+			r, idle := p.lendLocked(req, now)
+			h := Handle[T]{pool: p, res: r, epoch: r.epoch}
+			p.mu.Unlock()
+			return p.handOut(ctx, h, req, now, idle)
+		}
 		p.mu.Unlock()
-		return p.handOut(ctx, h, req, now, idle)
 	}
-	p.mu.Unlock()
 	h, err := p.queue(ctx, req, now, false)
 	if err != nil {
 		return Handle[T]{}, err
@@ -135,6 +142,9 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 	if err := p.hopelessLocked(req); err != nil {
 		p.mu.Unlock()
 		return Handle[T]{}, p.turnAway(req, since, priority.Unavailable, err)
+	}
+	if !p.crowded.Load() {
+		p.crowded.Store(true)
 	}
 	queued := true
 	if again {
@@ -314,6 +324,8 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	}
 	if p.sched.Waiting() > 0 {
 		p.dispatchLocked(now, &b)
+	} else if p.crowded.Load() {
+		p.crowded.Store(false)
 	}
 	p.mu.Unlock()
 	b.Wake()

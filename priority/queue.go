@@ -100,8 +100,9 @@ func NewQueue(cfg QueueConfig) (*Queue, error) {
 	return &Queue{sem: sem, observe: observe}, nil
 }
 
-// errPanicked is what observers hear of a function that did not return.
-var errPanicked = errors.New("priority: the function panicked")
+// errNoReturn is what observers hear of a function that did not return, and what Wait says of one that ended its
+// goroutine by [runtime.Goexit], as a failed test does.
+var errNoReturn = errors.New("priority: the function panicked or ended its goroutine")
 
 // Do waits until it is fn's turn, runs it with ctx, and returns its error. If the turn never comes it returns a
 // [*RefusedError], and fn has not run. A panic in fn gives its place free and goes on to the caller.
@@ -118,7 +119,7 @@ func (q *Queue) enqueue(ctx context.Context) uint64 {
 
 func (q *Queue) run(ctx context.Context, id uint64, fn func(context.Context) error) (err error) {
 	o, _ := FromContext(ctx)
-	e := QueueEvent{Kind: QueueError, ID: id, Class: o.Class, Label: o.Label, Err: errPanicked}
+	e := QueueEvent{Kind: QueueError, ID: id, Class: o.Class, Label: o.Label, Err: errNoReturn}
 	came := mono.Now()
 	permit, err := q.sem.Acquire(ctx)
 	started := mono.Now()
@@ -167,7 +168,7 @@ func (t *Task) Wait() error {
 
 // Submit is Do on a goroutine of its own: it returns at once.
 func (q *Queue) Submit(ctx context.Context, fn func(context.Context) error) *Task {
-	t := &Task{id: q.enqueue(ctx), done: make(chan struct{})}
+	t := &Task{id: q.enqueue(ctx), done: make(chan struct{}), err: errNoReturn}
 	go func() {
 		defer close(t.done)
 		defer func() { t.panicked = recover() }()

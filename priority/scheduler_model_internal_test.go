@@ -19,9 +19,9 @@ import (
 // TestSchedulerDoesWhatTheModelDoes lets random stories happen to a Scheduler and to the model, compares them after each
 // step, and checks what must hold whatever the model says. POOLSQL_SEED replays one story.
 func TestSchedulerDoesWhatTheModelDoes(t *testing.T) {
-	first, last := int64(1), int64(3000)
+	first, last := int64(1), int64(1000)
 	if testing.Short() {
-		last = 300
+		last = 200
 	}
 	if s := os.Getenv("POOLSQL_SEED"); s != "" {
 		seed, err := strconv.ParseInt(s, 10, 64)

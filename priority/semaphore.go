@@ -68,8 +68,12 @@ func (s *Semaphore) Acquire(ctx context.Context) (Permit, error) {
 	return s.wait(ctx, &o)
 }
 
-// TryAcquire returns a permit for the class that ctx carries if one is free for it, and whether it did.
+// TryAcquire returns a permit for the class that ctx carries if one is free for it, and whether it did. A context that
+// has ended gets none.
 func (s *Semaphore) TryAcquire(ctx context.Context) (Permit, bool) {
+	if ctx.Err() != nil {
+		return Permit{}, false
+	}
 	o, _ := FromContext(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,10 @@ import (
 	"syscall"
 )
 
-const haveSockets = true
+const (
+	haveSockets  = true
+	sharedMemory = "mmap"
+)
 
 // longestFolder leaves room for "/.s.PGSQL.65535" in the smallest sun_path in
 // use, 104 bytes on macOS and the BSDs.

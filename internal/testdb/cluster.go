@@ -96,7 +96,9 @@ func (c *cluster) initdb(ctx context.Context) error {
 // configure appends to postgresql.conf; of two equal names the last one counts.
 //
 // The data is thrown away, so nothing is done for its safety. JIT compilation
-// and autovacuum would only add noise to what tests measure.
+// and autovacuum would only add noise to what tests measure. Shared memory of
+// the kind mmap is files in the folder, which go with it even when the server
+// was killed.
 func (c *cluster) configure(settings []string) error {
 	lines := []string{
 		"",
@@ -111,6 +113,7 @@ func (c *cluster) configure(settings []string) error {
 		"max_wal_senders = 0",
 		"autovacuum = off",
 		"jit = off",
+		"dynamic_shared_memory_type = " + sharedMemory,
 	}
 	lines = append(lines, settings...)
 	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_WRONLY|os.O_APPEND, 0)
@@ -130,25 +133,24 @@ func (c *cluster) socketSetting() string {
 	return strings.ReplaceAll(element, "'", "''")
 }
 
-// command prepares a program of the server's as the server's user and under the
-// watchdog's eyes.
+// command prepares a program of the server's, to be run as the server's user.
 func (c *cluster) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.programs, program), args...)
 	cmd.Dir = c.dir
 	cmd.Env = serverEnv()
 	c.account.apply(cmd)
-	c.watchdog.adopt(cmd)
+	c.watchdog.await(cmd)
 	return cmd
 }
 
 // close ends the server, whatever its state, and removes the folder.
 func (c *cluster) close() error {
-	c.watchdog.end()
+	err := c.watchdog.end()
 	if c.postgres != nil {
 		c.postgres.end(c) // has ended already where the watchdog could do its work
 		c.postgres = nil
 	}
-	return os.RemoveAll(c.dir)
+	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
 func (c *cluster) data() string { return filepath.Join(c.dir, "data") }

@@ -27,7 +27,7 @@ const envEnding = "POOLSQL_TEST_ENDING"
 // remains is what such a program would leave if nobody cleaned up.
 type remains struct {
 	Dir   string
-	Group int   // of the watchdog, postmaster and initdb
+	Group int   // of the watchdog and the postmaster
 	Pids  []int // of the backends, which have groups of their own
 }
 

@@ -12,8 +12,9 @@ import (
 // Here nothing watches: whoever starts a server has to close it. The server goes
 // through TCP, and is run by the user that we are.
 const (
-	haveSockets = false
-	watched     = false
+	haveSockets  = false
+	sharedMemory = "windows"
+	watched      = false
 )
 
 type account struct{}
@@ -27,8 +28,9 @@ func makeFolder(*account) (string, error) { return os.MkdirTemp("", "poolsql-pg-
 type watchdog struct{}
 
 func startWatchdog(string) (*watchdog, error) { return nil, nil }
-func (*watchdog) adopt(*exec.Cmd)             {}
-func (*watchdog) end()                        {}
+func (*watchdog) await(*exec.Cmd)             {}
+func (*watchdog) stop(*exec.Cmd)              {}
+func (*watchdog) end() error                  { return nil }
 
 // requestStop leaves the asking to pg_ctl: there are no signals.
 func (c *cluster) requestStop(ctx context.Context, _ *process, mode StopMode) error {

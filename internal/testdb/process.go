@@ -73,6 +73,7 @@ func (c *cluster) start(ctx context.Context) error {
 	defer logFile.Close() // the child has its own
 	// Not ctx: it bounds the start, not the life of the server.
 	cmd := c.command(context.WithoutCancel(ctx), "postgres", "-D", c.data())
+	c.watchdog.stop(cmd)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start postgres: %w", err)

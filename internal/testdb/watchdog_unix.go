@@ -15,20 +15,22 @@ import (
 // as children inherit it: its end tells that the last of them has gone, which
 // no list of pids could.
 //
-// They all are in the watchdog's process group, so that no pid can have been
-// given to somebody else meanwhile. Between fork and exec a child still holds
-// our end of the first pipe, hence it is in the group before the signal comes.
+// The postmaster is in the watchdog's process group, so that no pid can have
+// been given to somebody else meanwhile. Between fork and exec a child still
+// holds our end of the first pipe, hence it is in the group before the signal
+// comes.
 //
-// QUIT is PostgreSQL's immediate shutdown; the data is not needed any more. The
-// last kill also ends the timer and the watchdog itself.
+// QUIT is PostgreSQL's immediate shutdown; the data is not needed any more. A
+// postmaster that was stopped by a test has to continue to see it. initdb gets
+// no signal: it ends soon by itself, while its children, when they are killed,
+// leave shared memory behind.
 const watchdogScript = `
 trap '' HUP INT QUIT TERM
 cat >/dev/null
 kill -s QUIT -- -$$
-(sleep 20; rm -rf "$1"; kill -s KILL -- -$$) &
+kill -s CONT -- -$$
 cat <&3 >/dev/null
 rm -rf "$1"
-kill -s KILL -- -$$
 `
 
 // watched: a server ends even when its starter has no chance to end it.
@@ -68,19 +70,27 @@ func startWatchdog(dir string) (*watchdog, error) {
 	return &watchdog{cmd: cmd, life: lifeWrite, alive: aliveWrite}, nil
 }
 
-// adopt puts a command that has not been started under the watchdog's eyes.
-func (w *watchdog) adopt(cmd *exec.Cmd) {
+// await makes the watchdog leave the folder until cmd, which has not been
+// started yet, has ended. An interrupt typed on the terminal is not for cmd.
+func (w *watchdog) await(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
-	cmd.SysProcAttr.Pgid = w.cmd.Process.Pid
 	cmd.ExtraFiles = []*os.File{w.alive}
 }
 
+// stop makes the watchdog also ask cmd, given to await before, to end.
+func (w *watchdog) stop(cmd *exec.Cmd) {
+	cmd.SysProcAttr.Pgid = w.cmd.Process.Pid
+}
+
 // end makes the watchdog do its work now, and returns when it has.
-func (w *watchdog) end() {
+func (w *watchdog) end() error {
 	w.alive.Close()
 	w.life.Close()
-	_ = w.cmd.Wait() // it ends by its own signal
+	if err := w.cmd.Wait(); err != nil {
+		return fmt.Errorf("the watchdog: %w", err)
+	}
+	return nil
 }
