@@ -78,7 +78,7 @@ func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue
 type rows struct {
 	*stdlib.Rows
 	session *Session // nil when they are closed
-	epoch   uint64 // of the lending that they belong to
+	epoch   uint64   // of the lending that they belong to
 	conn    *Conn
 	began   mono.Time
 	cancel  context.CancelFunc
