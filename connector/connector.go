@@ -37,10 +37,14 @@ func NewConnector(cfg Config) *Connector {
 		return &Connector{err: err}
 	}
 	c := &Connector{cfg: resolved}
+	var observer lifecycle.Observer
+	if resolved.Observer != nil {
+		observer = redacting{resolved.Observer}
+	}
 	c.opts = pooldriver.Options{
 		AfterConnect: resolved.AfterConnect, ResetSession: resolved.ResetSession, ShouldPing: resolved.ShouldPing,
 		EndTimeout: resolved.EndTimeout, StatementCacheCapacity: DefaultStatementsCached,
-		Observer: resolved.Observer, Pool: resolved.Name,
+		Observer: observer, Pool: resolved.Name,
 	}
 	if resolved.ConnConfig != nil && resolved.ConnConfig.StatementCacheCapacity > 0 {
 		c.opts.StatementCacheCapacity = resolved.ConnConfig.StatementCacheCapacity
@@ -63,7 +67,7 @@ func NewConnector(cfg Config) *Connector {
 		IdleTimeout: resolved.MaxConnIdleTime, MaxLifetime: resolved.MaxConnLifetime,
 		LifetimeJitter: resolved.MaxConnLifetimeJitter, KeepInterval: resolved.HealthCheckPeriod,
 		Reserve: resolved.HighReserve, AgingShare: resolved.AgingShare, MaxWaiting: resolved.MaxWaiting,
-		Observer: resolved.Observer,
+		Observer: observer,
 	})
 	return c
 }

@@ -68,6 +68,9 @@ func (c *Connector) Stats() Stats {
 		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses,
 		ConnectFailure: p.Failure, Classes: p.Classes,
 	}
+	if s.ConnectFailure != nil {
+		s.ConnectFailure = redact(s.ConnectFailure)
+	}
 	if s.AcquireCount > 0 {
 		s.AvgAcquireTime = s.WaitTime / time.Duration(s.AcquireCount)
 	}

@@ -123,8 +123,9 @@ func (s *Session) unbind() {
 
 // forgetConn makes the session unbound. What it was bound to is the caller's affair.
 func (s *Session) forgetConn() {
-	if s.ops != 1 {
-		s.conn.extra.Add(int64(s.ops - 1))
+	if s.ops == 0 { // it was lent for nothing
+		s.conn.extra.Add(-1)
+	} else if s.ops > 1 {
 		s.conn.began.Store(0)
 	}
 	if s.ended != 0 {
@@ -231,6 +232,7 @@ func (s *Session) begin() (before mono.Time) {
 		s.began = s.h.Since()
 		return before
 	}
+	s.conn.extra.Add(1)
 	s.began = mono.Now()
 	if s.ended != 0 {
 		s.conn.thought.Add(int64(s.began.Sub(s.ended)))

@@ -47,7 +47,9 @@ func TestQuickRunPrintsTheChosenTablesAndTheMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	printed := out.String()
-	for _, want := range []string{"### A. ", "| ns/op | ", "### C. ", "| 64: µs/op | ", runtime.Version(), "PostgreSQL: 1", "rounds: 1"} {
+	for _, want := range []string{
+		"### A. ", "| ns/op | ", "### C. ", "| 64: µs/op | ", runtime.Version(), "PostgreSQL: 1", "rounds: 1",
+	} {
 		if !strings.Contains(printed, want) {
 			t.Errorf("%q is missing in:\n%s", want, printed)
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/format"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -131,6 +132,9 @@ func TestEveryGoBlockOfTheReadmeCompiles(t *testing.T) {
 	for _, b := range blocks {
 		for _, fault := range c.check(b) {
 			t.Error(fault)
+		}
+		if formatted, err := format.Source([]byte(b.text)); err == nil && string(formatted) != b.text {
+			t.Errorf("%s:%d: not as gofmt has it; that is\n%s", b.file, b.line, formatted)
 		}
 	}
 }

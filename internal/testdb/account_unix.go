@@ -3,6 +3,7 @@
 package testdb
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,6 @@ const longestFolder = 104 - 1 - len("/.s.PGSQL.65535")
 // account is the user that the server runs as; nil is the one we are. PostgreSQL
 // refuses to be run by root.
 type account struct {
-	name     string
 	uid, gid int
 }
 
@@ -43,9 +43,9 @@ func serverAccount() (*account, error) {
 		if errUID != nil || errGID != nil {
 			continue
 		}
-		return &account{name: name, uid: int(uid), gid: int(gid)}, nil
+		return &account{uid: int(uid), gid: int(gid)}, nil
 	}
-	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as")
+	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as")
 }
 
 func (a *account) apply(cmd *exec.Cmd) {

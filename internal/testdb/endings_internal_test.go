@@ -117,6 +117,21 @@ func found(left remains) (list []string) {
 	return list
 }
 
+func TestSuspendedServerEndsNevertheless(t *testing.T) {
+	NoLeaks(t)
+	s := Private(t).Server
+	c := s.cluster
+	if err := c.postgres.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := gone(remains{Dir: c.dir, Group: c.watchdog.cmd.Process.Pid}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPlayEnding is the program; by itself it does nothing.
 func TestPlayEnding(t *testing.T) {
 	play := os.Getenv(envEnding)

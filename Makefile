@@ -1,0 +1,48 @@
+# Short names for what is done often. Nothing here is needed: the README has the two commands that matter.
+
+# How long: the stress tests of a package, a fuzz target, a soak; how often a benchmark is measured.
+STRESS ?= 30s
+FUZZ ?= 30s
+SOAK ?= 1m
+SOAKS ?= 20
+COUNT ?= 10
+# Which benchmarks.
+BENCH ?= .
+
+.DEFAULT_GOAL := help
+.PHONY: help check test race stress fuzz bench soak examples db
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+check: ## what is quick: format, build, vet, go mod tidy, staticcheck, every test
+	bash .ci/run text format build vet tidy staticcheck test
+
+test: ## every test of every module
+	go test work
+
+race: ## the library's tests under the race detector
+	go test -race -count=1 ./...
+
+stress: ## the stress tests under the race detector, STRESS=30s a package
+	POOLSQL_STRESS=$(STRESS) bash .ci/run stress
+
+fuzz: ## every fuzz target, FUZZ=30s each
+	POOLSQL_FUZZ_TIME=$(FUZZ) bash .ci/run fuzz
+
+bench: ## benchmarks with allocations, COUNT=10 times for benchstat, BENCH=regexp
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) ./...
+
+soak: ## SOAKS=20 rounds of all tests under the race detector, with SOAK=1m of stress a package in each
+	@n=1; while [ $$n -le $(SOAKS) ]; do \
+		echo "soak $$n of $(SOAKS)"; \
+		POOLSQL_STRESS=$(SOAK) go test -race -count=1 -timeout 30m ./... || exit 1; \
+		n=$$((n + 1)); \
+	done
+
+examples: ## the quickstart and the comparison, in full
+	go run ./examples/quickstart
+	go run ./examples/compare
+
+db: ## a PostgreSQL to play with, until Ctrl-C
+	go run ./internal/testdb/serve
