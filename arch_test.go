@@ -58,7 +58,7 @@ var scaffolds = map[string][]string{
 // With each goes what it may import of this module.
 var apart = map[string][]string{
 	"examples":                 {public, "internal/testdb"},
-	"internal/docscheck":       {},
+	"internal/docscheck":       {public},
 	"internal/testdb/embedded": {},
 }
 

@@ -26,8 +26,11 @@ func Open(cfg Config) (*sql.DB, error) {
 }
 
 // FromDB returns the connector that db is on. It looks through wrappers of the driver's connections that have a method
-// Raw() driver.Conn, as otelsql's have; it does not connect for that. It fails if db is on something else, or if
-// somebody limited db with SetMaxOpenConns: that limit would queue callers at random, before poolsql hears of them.
+// Raw() driver.Conn, as otelsql's have. For that it takes a connection of db, which costs no dial if db is on poolsql
+// and may cost one if it is not.
+//
+// It fails if db is on something else. It also fails, but returns the connector all the same, if somebody limited db with
+// SetMaxOpenConns: that limit would queue callers at random, before poolsql hears of them.
 func FromDB(db *sql.DB) (*Connector, error) {
 	c, err := find(db)
 	if err != nil {

@@ -93,7 +93,7 @@ func TestSecondReleaseChangesNothing(t *testing.T) {
 		}
 		stale.Describe("touched")
 		stale.Detach("touched")
-		stale.Release()          // through a copy, while another holds it
+		stale.Release() // through a copy, while another holds it
 		for range 2 {
 			again := next
 			_ = again.Held()

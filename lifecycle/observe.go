@@ -24,8 +24,14 @@ func (p *Pool[T]) emit(e Event) {
 	}
 }
 
-// carryOut does what the report asks for. It must not be called with the lock held.
+// carryOut does what the report asks for, most often nothing. It must not be called with the lock held.
 func (p *Pool[T]) carryOut(r *report[T]) {
+	if r.create != nil || r.destroy != nil || r.events != nil {
+		p.carryOutAll(r)
+	}
+}
+
+func (p *Pool[T]) carryOutAll(r *report[T]) {
 	for _, res := range r.create {
 		go p.create(res)
 	}

@@ -60,6 +60,7 @@ type Pool[T any] struct {
 	gone    chan struct{} // closed when the pool is shut and its last resource gone
 
 	counts counters
+	clock  paceClock
 
 	// crowded is a hint, written under mu and read without it: the last who came had to wait, and nothing has been idle
 	// since. Who sees it set makes ready to wait before it locks, and so locks once and not twice.
@@ -101,7 +102,7 @@ func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], erro
 		reason, cause := priority.ReasonOf(ctx)
 		return Handle[T]{}, p.turnAway(req, mono.Now(), reason, cause)
 	}
-	now := mono.Now()
+	now := p.now()
 	if !p.crowded.Load() {
 		p.mu.Lock()
 		if p.phase == open && p.sched.TryAdmit(req.Class) {
@@ -212,7 +213,7 @@ func (p *Pool[T]) lendLocked(req *Request, now mono.Time) (*resource[T], time.Du
 	}
 	p.idle[last] = nil
 	p.idle = p.idle[:last]
-	idle := now.Sub(r.since)
+	idle := max(0, now.Sub(r.since))
 	r.state = InUse
 	r.epoch++
 	r.uses++
@@ -297,7 +298,7 @@ func (p *Pool[T]) replace(ctx context.Context, h *Handle[T], req *Request, came 
 // giveBack ends the lending of r that epoch numbers. reason is EndNone if r is as good as it was. tell is set if the
 // observer was told of the lending.
 func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell bool) {
-	now := mono.Now()
+	now := p.now()
 	var b priority.Batch
 	var rep report[T]
 	p.mu.Lock()
@@ -306,8 +307,11 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 		p.emit(Event{Kind: KindReleaseUnknown, Resource: r.id})
 		return
 	}
-	used := now.Sub(r.since)
+	used := max(0, now.Sub(r.since))
 	p.counts.released++
+	if p.counts.released%paceCheck == 0 {
+		p.paceLocked(now)
+	}
 	p.counts.useTime += used
 	p.sched.Release(r.req.Class)
 	if tell && p.cfg.Observer != nil {

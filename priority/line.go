@@ -134,12 +134,24 @@ func (c *classQueue) pop() {
 	c.leave(w)
 }
 
-// last returns the waiter that has waited longest in the line whose turn is farthest away. The class must have waiters.
-func (c *classQueue) last() *Waiter {
+// evictionLooks is how many lines are looked at for somebody to evict: to find the longest of all would cost either a
+// walk along them under the lock or an order to keep at each arrival.
+const evictionLooks = 8
+
+// victim returns the waiter that makes room when the queue is full: of the lines whose turn is farthest away the longest,
+// so that not he pays who has just come but he who filled the queue; in it the one that has waited longest. The class
+// must have waiters.
+func (c *classQueue) victim() *Waiter {
 	if c.turn == nil {
 		return c.front.tail
 	}
-	return c.turn.prev.head
+	longest := c.turn.prev
+	for l, n := longest.prev, 1; n < evictionLooks && l != c.turn.prev; l, n = l.prev, n+1 {
+		if l.waiting > longest.waiting {
+			longest = l
+		}
+	}
+	return longest.head
 }
 
 func (c *classQueue) enter(l *line) {

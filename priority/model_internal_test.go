@@ -1,8 +1,10 @@
 package priority
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
 )
@@ -36,6 +38,14 @@ func (p *person) gone(now mono.Time) Reason {
 		return None
 	}
 }
+
+// lateContext has a deadline whose timer never rings: as on a machine too busy to run timers in time.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
 // queueOf is one tenant's line in the model: slices, no links, no shortcuts.
 type queueOf struct {
@@ -127,10 +137,16 @@ func (m *model) enqueueFront(p *person) {
 
 // lastOf returns whom the class loses when the queue is full.
 func (m *model) lastOf(rank int) *person {
-	if lines := m.lines[rank]; len(lines) > 0 {
-		return lines[len(lines)-1].people[0]
+	var longest *queueOf
+	for _, l := range slices.Backward(m.lines[rank]) {
+		if longest == nil || len(l.people) > len(longest.people) {
+			longest = l
+		}
 	}
-	return m.front[rank][len(m.front[rank])-1]
+	if longest == nil {
+		return m.front[rank][len(m.front[rank])-1]
+	}
+	return longest.people[0]
 }
 
 func (m *model) firstOf(rank int) *person {

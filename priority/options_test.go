@@ -114,14 +114,30 @@ func TestOptionsTravelThroughDerivedContexts(t *testing.T) {
 	}
 }
 
-func TestFromContextAllocatesNothing(t *testing.T) {
+func TestPeekShowsWhatFromContextCopies(t *testing.T) {
+	if o := priority.Peek(context.Background()); o != nil {
+		t.Errorf("Peek of a context without options = %+v, want nil", o)
+	}
+	want := priority.Options{Class: priority.Low, Tenant: "a"}
+	ctx := priority.NewContext(context.Background(), want)
+	if o := priority.Peek(ctx); o == nil || *o != want {
+		t.Errorf("Peek = %+v, want %+v", o, want)
+	}
+}
+
+func TestReadingOptionsAllocatesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(priority.WithTenant(context.Background(), "a"))
 	defer cancel()
 	for name, ctx := range map[string]context.Context{"with": ctx, "without": context.Background()} {
 		var sink priority.Options
 		if n := testing.AllocsPerRun(100, func() { sink, _ = priority.FromContext(ctx) }); n != 0 {
-			t.Errorf("%s options: %v allocations, want 0", name, n)
+			t.Errorf("%s options: FromContext makes %v allocations, want 0", name, n)
 		}
 		_ = sink
+		var peeked *priority.Options
+		if n := testing.AllocsPerRun(100, func() { peeked = priority.Peek(ctx) }); n != 0 {
+			t.Errorf("%s options: Peek makes %v allocations, want 0", name, n)
+		}
+		_ = peeked
 	}
 }

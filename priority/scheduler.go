@@ -177,7 +177,7 @@ func (s *Scheduler) EnqueueFront(w *Waiter) {
 func (s *Scheduler) evictBelow(rank int, b *Batch) bool {
 	for low := NumClasses - 1; low > rank; low-- {
 		if c := &s.classes[low]; c.waiting > 0 {
-			s.refuse(c.last(), Evicted, nil, b)
+			s.refuse(c.victim(), Evicted, nil, b)
 			return true
 		}
 	}
@@ -281,7 +281,7 @@ func (s *Scheduler) Next(now mono.Time, b *Batch) *Waiter {
 		}
 		s.admit(rank)
 		c.waits++
-		c.waited += int64(now - w.since)
+		c.waited += max(0, int64(now-w.since))
 		c.passed = 0
 		return w
 	}
@@ -295,8 +295,9 @@ func (s *Scheduler) Leave(w *Waiter, reason Reason) bool {
 	}
 	c := w.line.class
 	c.leave(w)
+	w.depth = int32(s.waiting)
 	s.depart(w)
-	w.state, w.reason, w.depth = left, reason, int32(s.waiting)
+	w.state, w.reason = left, reason
 	c.refused[reason]++
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -219,6 +220,11 @@ func TestDeadlineFartherThanTheClockCountsIsNoDeadline(t *testing.T) {
 }
 
 func TestMaxWaitFartherThanTheClockCountsIsNoLimit(t *testing.T) {
+	testMaxWaitForEver(t)
+	synctest.Test(t, testMaxWaitForEver) // where the clock begins elsewhere
+}
+
+func testMaxWaitForEver(t *testing.T) {
 	d := newDesk(t, Limits{Permits: 1, MaxWait: math.MaxInt64})
 	d.queue("patient", Normal, "")
 	var batch Batch
@@ -260,6 +266,20 @@ func TestFullQueueEvictsTheLowestClass(t *testing.T) {
 	}
 	if got, want := d.handOvers(3), []string{"high1", "high2", "high3"}; !slices.Equal(got, want) {
 		t.Errorf("served %v, want %v", got, want)
+	}
+}
+
+func TestFullQueueEvictsFromTheTenantThatFilledIt(t *testing.T) {
+	d := newDesk(t, Limits{Permits: 1, MaxWaiting: 10})
+	d.queue("mouse", Low, "mouse")
+	for range 8 {
+		d.queue("elephant", Low, "elephant")
+	}
+	d.queue("other mouse", Low, "other mouse")
+	for range 7 {
+		if got := d.queue("high", High, ""); !slices.Equal(got, []string{"elephant"}) {
+			t.Fatalf("evicted %v, want one of the elephant's eight", got)
+		}
 	}
 }
 

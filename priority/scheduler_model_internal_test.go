@@ -191,14 +191,6 @@ func (s *story) person() *person {
 	return p
 }
 
-// lateContext has a deadline whose timer never rings: as on a machine too busy to run timers in time.
-type lateContext struct {
-	context.Context
-	deadline time.Time
-}
-
-func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
-
 func (s *story) release() {
 	rank := s.rnd.Intn(NumClasses)
 	if s.model.held[rank] == 0 {

@@ -161,6 +161,28 @@ func TestReserveIsKeptForHighAndLowerClassesKeepOne(t *testing.T) {
 	})
 }
 
+func TestRefusalTellsHowManyWereWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sem := newSemaphore(t, priority.Limits{Permits: 1, MaxWait: 100 * ms})
+		permit := hold(t, sem)
+		ctx, cancel := context.WithCancel(t.Context())
+		canceled := start(ctx, sem)
+		as(t, sem, priority.Normal, 1)
+		time.Sleep(10 * ms)
+		last := as(t, sem, priority.Normal, 1)[0]
+		cancel()
+		if got := canceled.refusal(t, 10*ms, priority.Canceled).Depth; got != 3 {
+			t.Errorf("canceled at depth %d, want 3: itself and 2 others", got)
+		}
+		time.Sleep(time.Second)
+		if got := last.refusal(t, 100*ms, priority.Timeout).Depth; got != 1 {
+			t.Errorf("timed out at depth %d, want 1: itself", got)
+		}
+		permit.Release()
+		empty(t, sem)
+	})
+}
+
 func TestStatsCountWhatHappened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sem := newSemaphore(t, priority.Limits{Permits: 2})

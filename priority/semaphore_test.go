@@ -231,8 +231,16 @@ func TestContextThatHasEndedGetsNothingAndDoesNotWait(t *testing.T) {
 	if _, ok := sem.TryAcquire(ctx); ok {
 		t.Error("TryAcquire gave a permit to a context that had ended")
 	}
-	if got := sem.Stats(); got.InUse != 0 || got.Class(priority.Normal).Refused[priority.Canceled] != 1 {
-		t.Errorf("%+v: want nothing in use, one refused", got)
+	why := errors.New("too slow")
+	ctx, cancel = context.WithDeadlineCause(t.Context(), time.Now().Add(-time.Second), why)
+	defer cancel()
+	if _, err := sem.Acquire(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, why) {
+		t.Errorf("Acquire: %v, want context.DeadlineExceeded and its cause", err)
+	}
+	got := sem.Stats()
+	refused := got.Class(priority.Normal).Refused
+	if got.InUse != 0 || refused[priority.Canceled] != 1 || refused[priority.Deadline] != 1 {
+		t.Errorf("%+v: want nothing in use, one canceled, one past its deadline", got)
 	}
 }
 
@@ -311,7 +319,8 @@ func TestClearTurnsAwayWhoWaitsAndNobodyElse(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			sem := newSemaphore(t, priority.Limits{Permits: 1, MaxWait: time.Minute})
 			permit := hold(t, sem)
-			calls := slices.Concat(as(t, sem, priority.High, 2), as(t, sem, priority.Low, 3))
+			calls := slices.Concat(as(t, sem, priority.High, 2), as(t, sem, priority.Low, 2))
+			calls = append(calls, start(priority.WithRetries(t.Context(), 3), sem))
 			time.Sleep(10 * ms)
 			if n := sem.Clear(reason); n != 5 {
 				t.Errorf("Clear says %d, want 5", n)

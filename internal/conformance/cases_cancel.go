@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // sleeping says whether some statement of another session sleeps.
@@ -25,14 +24,20 @@ type ending struct {
 
 var canceling = ending{"cancel", context.WithCancel}
 
-// expiring has a deadline that is sure to be later than the start of what it ends, and soon enough to be waited for.
+// expiring ends as one whose deadline passes, but on command, so that what it ends is sure to have begun.
 var expiring = ending{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-	return ctx, func() {
-		<-ctx.Done()
-		cancel()
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	return expiringContext{ctx}, cancel
 }}
+
+type expiringContext struct{ context.Context }
+
+func (c expiringContext) Err() error {
+	if c.Context.Err() != nil {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
 
 var cancelCases, deadlineCases = endingCases(canceling), endingCases(expiring)
 

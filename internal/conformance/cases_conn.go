@@ -54,7 +54,6 @@ var connCases = []Case{
 		tx, err = conn.BeginTx(r.Ctx, nil)
 		r.Must(err)
 		r.Query("statement of the Conn", conn, "select count(*) from people")
-		r.Err("close of the Conn", conn.Close())
 		r.Err("commit", tx.Commit())
 	}},
 	{Name: "ping", Run: func(r *Run) {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
 )
 
 // known are the errors that programs compare with.
@@ -29,6 +31,7 @@ var known = []struct {
 	{pgx.ErrTxCommitRollback, "pgx.ErrTxCommitRollback"},
 	{pgx.ErrTxClosed, "pgx.ErrTxClosed"},
 	{net.ErrClosed, "net.ErrClosed"},
+	{pooldriver.ErrBusy, "poolsql: busy"},
 }
 
 // class says of an error what a program could find out about it: the SQLSTATE, the errors that it matches, and, of one
@@ -41,6 +44,10 @@ func class(err error) string {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		found = append(found, "SQLSTATE "+pgErr.Code)
+	}
+	var lost *pooldriver.LostError
+	if errors.As(err, &lost) {
+		found = append(found, "poolsql: connection lost, not sent")
 	}
 	for _, k := range known {
 		if errors.Is(err, k.err) {

@@ -1,0 +1,213 @@
+package lifecycle_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// perSecond returns the most attempts that fell into any one second, of those after from.
+func (w *works) perSecond(from time.Time) (most int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first := 0
+	for i, at := range w.begun {
+		for w.begun[first].Before(from) || at.Sub(w.begun[first]) >= time.Second {
+			if first++; first > i {
+				break
+			}
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+func TestServerThatIsDownIsTriedAFewTimesASecondByOneProber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const minutes = 3
+		w := &works{createTakes: 5 * time.Millisecond, createFails: errDown}
+		p := newPool(t, w, lifecycle.Config[*thing]{Min: 2, Max: 50, AcquireTimeout: 30 * time.Second})
+		start := time.Now()
+		end := start.Add(minutes * time.Minute)
+		var all sync.WaitGroup
+		for i := range 1000 {
+			o := priority.Options{}
+			if i%10 == 0 {
+				o.Retries = 1
+			}
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				for time.Now().Before(end) {
+					came := time.Now()
+					_, err := p.AcquireFor(t.Context(), &lifecycle.Request{Options: o})
+					e := acquireError(t, err)
+					waited := time.Since(came)
+					switch {
+					case !errors.Is(err, errDown):
+						t.Errorf("%v does not say why", err)
+					case o.Retries > 0 && (waited != 30*time.Second || !errors.Is(err, priority.ErrTimeout)):
+						t.Errorf("a patient caller waited %s: %v", waited, err)
+					case o.Retries == 0 && (waited > 10*time.Millisecond || e.Refused.Reason != priority.Unavailable):
+						t.Errorf("an impatient caller waited %s: %v", waited, err)
+					}
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		all.Wait()
+		if n := w.perSecond(start.Add(time.Second)); n > 5 {
+			t.Errorf("%d attempts in one second", n)
+		}
+		if n := w.attempts(); n < minutes*60*3 {
+			t.Errorf("only %d attempts in %d minutes: a server that comes back is found late", n, minutes)
+		}
+		w.mu.Lock()
+		var together int
+		for i := 3; i < len(w.begun); i++ {
+			if w.begun[i].Sub(w.begun[i-1]) < 5*time.Millisecond {
+				together++
+			}
+		}
+		w.mu.Unlock()
+		if together > 0 {
+			t.Errorf("%d times two attempts were under way at once", together)
+		}
+		check(t, p)
+	})
+}
+
+func TestServerThatComesBackIsFoundWithinAQuarterOfASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const create = 5 * time.Millisecond
+		w := &works{createTakes: create}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 10, AcquireTimeout: time.Minute})
+		for round := range 40 {
+			w.set(func(w *works) { w.createFails = errDown })
+			for range 2 {
+				_ = call(t.Context(), p, priority.Options{}).refused(t)
+			}
+			patient := call(t.Context(), p, priority.Options{Retries: 1})
+			time.Sleep(5*time.Second + time.Duration(round)*7*time.Millisecond)
+			w.set(func(w *works) { w.createFails = nil })
+			back := time.Now()
+			h := patient.served(t)
+			if late := time.Since(back); late > 250*time.Millisecond+create {
+				t.Errorf("round %d: served %s after the server came back", round, late)
+			}
+			if f := p.Stats().Failure; f != nil {
+				t.Errorf("still says %v", f)
+			}
+			h.Destroy(lifecycle.EndBroken)
+			synctest.Wait()
+		}
+	})
+}
+
+func TestMinimumIsFilledWhenTheServerComesBackThoughNobodyCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createFails: errDown}
+		p := newPool(t, w, lifecycle.Config[*thing]{Min: 3, Max: 10})
+		_ = call(t.Context(), p, priority.Options{}).refused(t)
+		time.Sleep(time.Hour)
+		check(t, p)
+		w.set(func(w *works) { w.createFails = nil })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if s := p.Stats(); s.Idle != 3 || s.Failure != nil {
+			t.Errorf("a second after the server came back: %+v", s)
+		}
+	})
+}
+
+func TestNobodyIsProbedForWhenNobodyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createFails: errDown}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 10})
+		_ = call(t.Context(), p, priority.Options{}).refused(t)
+		before := w.attempts()
+		time.Sleep(time.Hour)
+		if n := w.attempts() - before; n > 0 {
+			t.Errorf("%d attempts for nobody", n)
+		}
+		if p.NextRound() != 0 {
+			t.Error("the keeper goes its rounds for nothing")
+		}
+	})
+}
+
+func TestCallersWaitForWhatIsThereWhileCreationFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 5, AcquireTimeout: time.Minute})
+		h := take(t, p, "")
+		w.set(func(w *works) { w.createFails = errDown })
+		c := call(t.Context(), p, priority.Options{})
+		time.Sleep(10 * time.Second)
+		if c.decided() {
+			t.Fatalf("decided: %v", c.err)
+		}
+		check(t, p)
+		if n := w.perSecond(time.Now().Add(-9 * time.Second)); n < 1 || n > 5 {
+			t.Errorf("%d attempts a second meanwhile", n)
+		}
+		h.Release()
+		c.served(t)
+		if c.waited != 10*time.Second {
+			t.Errorf("served after %s", c.waited)
+		}
+
+		// The last is lost: from the next failure on, whoever did not ask for retries is told.
+		quick, patient := call(t.Context(), p, priority.Options{}), call(t.Context(), p, priority.Options{Retries: 1})
+		c.h.Destroy(lifecycle.EndBroken)
+		e := quick.refused(t)
+		if !errors.Is(e, errDown) || quick.waited > 250*time.Millisecond {
+			t.Errorf("after %s: %v", quick.waited, e)
+		}
+		if e := patient.refused(t); patient.waited != time.Minute || !errors.Is(e, priority.ErrTimeout) {
+			t.Errorf("patient: after %s: %v", patient.waited, e)
+		}
+	})
+}
+
+func TestOneFailureAmongSeveralCreationsCountsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createTakes: time.Second, createFails: errDown}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 10})
+		a, b := call(t.Context(), p, priority.Options{}), call(t.Context(), p, priority.Options{})
+		for _, c := range []*caller{a, b} {
+			e := c.refused(t)
+			var failed *lifecycle.CreateError
+			if !errors.As(e, &failed) || failed.Failures != 1 {
+				t.Errorf("%v: want one failure in a row", e)
+			}
+		}
+	})
+}
+
+func TestResizeToWhatIsOpenWhileCreationFailsLeavesTheKeeperAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 3, AcquireTimeout: time.Hour})
+		hs := takeAll(t, p, 2)
+		w.set(func(w *works) { w.createFails = errDown })
+		c := call(t.Context(), p, priority.Options{})
+		if err := p.Resize(0, 2); err != nil {
+			t.Fatal(err)
+		}
+		// There is no room for another try, so that a round at the time of the next try could do nothing but set the
+		// same time again, for ever and without a pause.
+		w.set(func(w *works) { w.createFails = nil })
+		if next := p.NextRound(); next < time.Second {
+			t.Fatalf("the keeper's next round is in %s", next)
+		}
+		time.Sleep(10 * time.Minute)
+		check(t, p)
+		giveAll(hs)
+		c.served(t).Release()
+	})
+}
