@@ -14,6 +14,8 @@ import (
 var ErrBusy = errors.New("connection busy: the rows of an earlier statement on this transaction or Conn are still open; " +
 	"read them to the end or close them first")
 
+var errBusy = fmt.Errorf("poolsql: %w", ErrBusy)
+
 // ErrSessionClosed is matched by the error of an operation on a session after its Close.
 var ErrSessionClosed = errors.New("session used after its close")
 
@@ -49,7 +51,7 @@ func (s *Session) settle(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case s.conn.busy():
-		return fmt.Errorf("poolsql: %w", ErrBusy)
+		return errBusy
 	case bad || s.conn.closed():
 		return &LostError{Conn: s.h.ID(), PID: s.conn.pid}
 	default:

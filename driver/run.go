@@ -51,6 +51,9 @@ func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 	if c.pg == nil {
 		return c.innerExec(ctx, query, args, st != nil)
 	}
+	if c.busy() {
+		return nil, errBusy
+	}
 	if st != nil && !st.named {
 		return c.std.ExecContext(ctx, query, unnamedArgs(c, args))
 	}
@@ -63,6 +66,9 @@ func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Rows, error) {
 	if c.pg == nil {
 		return c.innerQuery(ctx, query, args, st != nil)
+	}
+	if c.busy() { // pgx finds that too, but in mode Exec leaves the connection unusable
+		return nil, errBusy
 	}
 	if st != nil && !st.named {
 		return c.std.QueryContext(ctx, query, unnamedArgs(c, args))

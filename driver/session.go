@@ -32,6 +32,7 @@ type Session struct {
 	wrapped  bool // database/sql did not make it by itself: something stands between
 	closed   bool
 
+	lost     *LostError      // a panic cost the connection; until the check-in there is no other
 	checkout context.Context // of the present check-out, for Raw; nil between two
 
 	// Of the binding. conn is nil when there is none.
@@ -83,6 +84,9 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 	}
 	if s.closed {
 		return fmt.Errorf("poolsql: %w", ErrSessionClosed)
+	}
+	if s.lost != nil {
+		return s.lost
 	}
 	if o != nil {
 		s.req.Options, s.asked = *o, true
@@ -170,13 +174,17 @@ func mendAndRelease(c *Conn, h lifecycle.Handle[*Conn]) {
 }
 
 // abandon destroys the connection: a panic went through an operation, and nobody knows what state it left. It must not
-// stay bound either: whoever recovers the panic does not check the session in.
+// stay bound either: whoever recovers the panic does not check the session in. Should he go on, with the transaction say,
+// nothing of that may run on another connection.
 func (s *Session) abandon() {
 	if s.conn == nil {
 		return
 	}
 	s.conn.broken = true
 	h := s.h
+	if s.inTx || !s.wrapped || !s.checkins.unsure() { // a check-in will be seen
+		s.lost = &LostError{Conn: h.ID(), PID: s.conn.pid}
+	}
 	s.forgetConn()
 	h.Destroy(lifecycle.EndPanicked)
 }
@@ -352,7 +360,7 @@ func (s *Session) ResetSession(ctx context.Context) error {
 		s.checkins.report(s.conn.opts)
 		s.unbind()
 	}
-	s.checkout = ctx
+	s.checkout, s.lost = ctx, nil
 	return nil
 }
 
@@ -362,7 +370,7 @@ func (s *Session) IsValid() bool {
 		s.checkins.see()
 	}
 	s.unbind()
-	s.checkout = nil
+	s.checkout, s.lost = nil, nil
 	return !s.closed
 }
 

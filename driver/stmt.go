@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -109,7 +110,13 @@ func (c *Conn) forget(ctx context.Context, query string) error {
 // one of pgx's options, or, if simple is set, has no arguments: pgx sends that by the simple protocol, which may hold
 // several statements.
 func (c *Conn) beforeRun(ctx context.Context, query string, args []driver.NamedValue, simple bool) error {
-	if !c.named || query == "" || (simple && len(args) == 0) {
+	if !c.named || query == "" {
+		return nil
+	}
+	if simple && len(args) == 0 {
+		if e := c.stmts.entries[query]; e != nil && e.Value.(*prepared).stale {
+			return c.forget(ctx, query) // else pgx would run it, as it knows the text
+		}
 		return nil
 	}
 	if len(args) > 0 {
@@ -122,8 +129,8 @@ func (c *Conn) beforeRun(ctx context.Context, query string, args []driver.NamedV
 	return err
 }
 
-// notePlan reports whether err says that the prepared statement for query is of no use any more, and marks it so. The
-// server finds that before it runs anything.
+// notePlan reports whether err says that what was known of query is of no use any more, so that it should be run again,
+// and marks it so. The server finds that before it runs anything. In a transaction there is no use in trying again.
 func (c *Conn) notePlan(query string, err error) bool {
 	return err != nil && c.pg != nil && c.refusedPlan(query, err)
 }
@@ -133,17 +140,20 @@ func (c *Conn) refusedPlan(query string, err error) bool {
 	if !errors.As(err, &pgErr) {
 		return false
 	}
+	e := c.stmts.entries[query]
+	again := false
 	switch pgErr.Routine { // names of the server's functions: its texts are translated, and the SQLSTATEs are shared with other errors
 	case "RevalidateCachedQuery", "FetchPreparedStatement":
-	default:
-		return false
+		again = e != nil
+	case "PortalSetResultFormat": // other columns than pgx had described to it, which this error made it forget
+		again = e == nil
 	}
-	e := c.stmts.entries[query]
-	if e == nil {
-		return false
+	// An error of class 42 is about what the text means now: a prepared statement keeps the types that its parameters had
+	// when it was prepared, and so may go on failing where the same text, prepared anew, does not.
+	if e != nil && (again || strings.HasPrefix(pgErr.Code, "42")) {
+		e.Value.(*prepared).stale = true
 	}
-	e.Value.(*prepared).stale = true
-	return true
+	return again && c.pg.PgConn().TxStatus() == 'I'
 }
 
 // unnamedArgs is args for a statement that may not be prepared by name: run with its parameters described first, so that

@@ -84,6 +84,12 @@ func (t *tx) Rollback() error {
 
 func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 	s := (*Session)(t)
+	if lost := s.lost; lost != nil {
+		if s.wrapped && s.checkins.unsure() { // the transaction's end is all that is seen of its check-in
+			s.lost = nil
+		}
+		return lost
+	}
 	if !s.inTx {
 		return pgx.ErrTxClosed
 	}

@@ -30,7 +30,8 @@ type Config[T any] struct {
 	// counts against Max.
 	Destroy func(ctx context.Context, value T) error
 	// Validate, if set, says whether a resource that has been idle for so long may be lent. It runs on the caller's
-	// goroutine, before each lending. If it fails, the resource is destroyed and the caller gets another.
+	// goroutine and under its context, before each lending. If it fails, the resource is destroyed and the caller gets
+	// another; if it fails at the first lending, that counts as a failed creation.
 	Validate func(ctx context.Context, value T, idle time.Duration) error
 
 	// Min is how many resources are kept open from the first use on. Defaults to 0.
@@ -87,8 +88,8 @@ func (c *Config[T]) validate() error {
 		name string
 		d    time.Duration
 	}{
-		{"CreateTimeout", c.CreateTimeout}, {"DestroyTimeout", c.DestroyTimeout}, {"IdleTimeout", c.IdleTimeout},
-		{"MaxLifetime", c.MaxLifetime}, {"KeepInterval", c.KeepInterval},
+		{"AcquireTimeout", c.AcquireTimeout}, {"CreateTimeout", c.CreateTimeout}, {"DestroyTimeout", c.DestroyTimeout},
+		{"IdleTimeout", c.IdleTimeout}, {"MaxLifetime", c.MaxLifetime}, {"KeepInterval", c.KeepInterval},
 	} {
 		if f.d < 0 {
 			bad("%s is %s: must not be negative", f.name, f.d)
@@ -97,7 +98,9 @@ func (c *Config[T]) validate() error {
 	if c.MaxLifetime > 0 && c.LifetimeJitter >= c.MaxLifetime {
 		bad("LifetimeJitter is %s: must be less than MaxLifetime, which is %s", c.LifetimeJitter, c.MaxLifetime)
 	}
-	if err := c.limits(c.Max).Validate(); err != nil {
+	limits := c.limits(max(c.Max, 0))
+	limits.MaxWait = 0 // which is AcquireTimeout here
+	if err := limits.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -132,6 +135,5 @@ func (c Config[T]) withDefaults() Config[T] {
 	if c.MaxCreating == 0 {
 		c.MaxCreating = DefaultMaxCreating
 	}
-	c.MaxCreating = min(c.MaxCreating, c.Max)
 	return c
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -16,9 +17,9 @@ const (
 	// not 45 (creating takes 150 ms, using 2 ms), and its slowest caller waits for a turn and not for a creation.
 	baseAllowance = 2
 
-	// After a failure one creation at a time is tried, after a pause that grows from backoffBase to backoffCap, give or
-	// take a fifth: at most about four a second reach a server that is down, and a server that comes back is found
-	// within a quarter of a second.
+	// After a failure one creation at a time is tried, after a pause that grows from backoffBase to backoffCap, less up to
+	// a fifth: at most five a second reach a server that is down, and a server that comes back is found within a quarter
+	// of a second.
 	backoffBase = 100 * time.Millisecond
 	backoffCap  = 250 * time.Millisecond
 )
@@ -63,16 +64,24 @@ func (p *Pool[T]) hopelessLocked(req *Request) error {
 	return &CreateError{Failures: p.failures, Err: p.failure}
 }
 
-// create makes one resource, on a goroutine of its own.
+// errExited is the error of a Create or Destroy that returned none, for it did not return.
+var errExited = errors.New("its goroutine was ended by runtime.Goexit")
+
+// create makes one resource, on a goroutine of its own. It books the outcome in a defer: Create may end the goroutine, as
+// a test's FailNow does, and the place would be lost.
 func (p *Pool[T]) create(r *resource[T]) {
+	var value T
+	err := errExited
 	started := mono.Now()
-	value, err := p.make()
-	took := mono.Since(started)
-	if err != nil {
-		p.createFailed(r, took, err)
-		return
-	}
-	p.createDone(r, value, started, took)
+	defer func() {
+		took := mono.Since(started)
+		if err != nil {
+			p.createFailed(r, took, err)
+			return
+		}
+		p.createDone(r, value, took)
+	}()
+	value, err = p.make()
 }
 
 // make calls the user's Create. A panic on this goroutine would end the program where the caller's would not, so it
@@ -88,16 +97,21 @@ func (p *Pool[T]) make() (value T, err error) {
 	return p.cfg.Create(ctx)
 }
 
-func (p *Pool[T]) createDone(r *resource[T], value T, started mono.Time, took time.Duration) {
+func (p *Pool[T]) createDone(r *resource[T], value T, took time.Duration) {
 	now := mono.Now()
 	var b priority.Batch
 	var rep report[T]
 	p.mu.Lock()
+	began := r.since
 	r.value, r.created, r.since = value, now, now
 	p.creating--
 	p.live++
 	p.sched.Grow(1)
-	p.failures, p.failure = 0, nil
+	if p.unproved {
+		p.retryAt = now.Add(backoffCap)
+	} else {
+		p.failures = 0
+	}
 	p.counts.created++
 	p.counts.createTime += took
 	p.note(&rep, Event{Kind: KindCreate, Resource: r.id, Duration: took})
@@ -110,8 +124,8 @@ func (p *Pool[T]) createDone(r *resource[T], value T, started mono.Time, took ti
 	} else {
 		r.state = Idle
 		p.idle = append(p.idle, r)
-		p.learnLocked(started)
 		p.dispatchLocked(now, &b)
+		p.learnLocked(began)
 		p.planLocked(&rep)
 	}
 	p.changedLocked()
@@ -120,13 +134,15 @@ func (p *Pool[T]) createDone(r *resource[T], value T, started mono.Time, took ti
 	p.carryOut(&rep)
 }
 
-// learnLocked sets how many creations may be under way at once: twice as many if somebody has been waiting since before
-// this one began, or if a warm-up lacks more, for then resources that come back do not suffice; the fewest if nobody
-// waits any more.
-func (p *Pool[T]) learnLocked(started mono.Time) {
+// learnLocked sets how many creations may be under way at once, now that what one brought was lent: twice as many if
+// somebody still waits who came before it began, or if a warm-up lacks more, for then resources that come back do not
+// suffice; the fewest if nobody waits any more.
+func (p *Pool[T]) learnLocked(began mono.Time) {
 	oldest := p.sched.Oldest()
 	switch {
-	case oldest != nil && oldest.Since() < started, oldest == nil && p.warm > p.live+p.creating:
+	case p.failures > 0:
+		// One at a time.
+	case oldest != nil && oldest.Since() <= began, oldest == nil && p.warm > p.live+p.creating:
 		p.allowance = min(2*p.allowance, p.cfg.MaxCreating)
 	case oldest == nil:
 		p.allowance = min(baseAllowance, p.cfg.MaxCreating)
@@ -150,13 +166,9 @@ func (p *Pool[T]) createFailed(r *resource[T], took time.Duration, err error) {
 	delete(p.all, r.id)
 	p.creating--
 	p.counts.createFailed++
-	if p.failures == 0 || now >= p.retryAt { // of several that were under way at once, one counts
-		p.failures++
-		pause := min(backoffBase<<min(p.failures-1, 8), backoffCap)
-		p.retryAt = now.Add(pause*4/5 + rand.N(pause*2/5))
+	if p.phase == open { // else it was we who ended it
+		p.failedLocked(now, err)
 	}
-	p.failure = err
-	p.allowance = min(baseAllowance, p.cfg.MaxCreating)
 	if p.live == 0 && p.creating == 0 {
 		p.sched.RefuseAll(priority.Unavailable, &CreateError{Failures: p.failures, Err: err}, true, &b)
 	}
@@ -169,9 +181,49 @@ func (p *Pool[T]) createFailed(r *resource[T], took time.Duration, err error) {
 	p.carryOut(&rep)
 }
 
-// destroy ends one resource, on a goroutine of its own.
+// failedLocked notes that resources cannot be created at present, and when the next may be tried.
+func (p *Pool[T]) failedLocked(now mono.Time, err error) {
+	p.failure = err
+	p.allowance = min(baseAllowance, p.cfg.MaxCreating)
+	if p.failures > 0 && now < p.retryAt {
+		return // of several that were under way at once, one counts
+	}
+	p.failures++
+	pause := min(backoffBase<<min(p.failures-1, 8), backoffCap)
+	p.retryAt = now.Add(pause - rand.N(pause/5))
+}
+
+// useless notes that a resource failed its validation when it was lent for the first time. That is a failed creation: a
+// server that lets everybody in and serves nobody would else be tried without a pause, by each caller as long as he may
+// wait. What is created from now on counts for nothing until one of them passes.
+func (p *Pool[T]) useless(err error) {
+	now := mono.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unproved, p.retryAt = true, min(p.retryAt, now)
+	p.failedLocked(now, err)
+}
+
+// useful notes that a resource passed when it was lent for the first time.
+func (p *Pool[T]) useful() {
+	var rep report[T]
+	p.mu.Lock()
+	if p.unproved {
+		p.unproved, p.failures = false, 0
+		p.planLocked(&rep)
+	}
+	p.mu.Unlock()
+	p.carryOut(&rep)
+}
+
+// destroy ends one resource, on a goroutine of its own, which Destroy may end, as Create may.
 func (p *Pool[T]) destroy(r *resource[T]) {
-	err := p.unmake(r.value)
+	err := errExited
+	defer func() { p.destroyDone(r, err) }()
+	err = p.unmake(r.value)
+}
+
+func (p *Pool[T]) destroyDone(r *resource[T], err error) {
 	now := mono.Now()
 	var rep report[T]
 	p.mu.Lock()

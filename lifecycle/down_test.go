@@ -1,6 +1,7 @@
 package lifecycle_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -189,25 +190,47 @@ func TestOneFailureAmongSeveralCreationsCountsOnce(t *testing.T) {
 	})
 }
 
+// In real time: a keeper that does not rest would stop the fake clock, and so not fail this test but hang it.
 func TestResizeToWhatIsOpenWhileCreationFailsLeavesTheKeeperAtRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := &works{}
-		p := newPool(t, w, lifecycle.Config[*thing]{Max: 3, AcquireTimeout: time.Hour})
-		hs := takeAll(t, p, 2)
-		w.set(func(w *works) { w.createFails = errDown })
-		c := call(t.Context(), p, priority.Options{})
-		if err := p.Resize(0, 2); err != nil {
-			t.Fatal(err)
+	w := &works{}
+	p, err := lifecycle.NewPool(lifecycle.Config[*thing]{Max: 3, Create: w.create, Destroy: w.destroy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := takeAll(t, p, 2)
+	w.set(func(w *works) { w.createFails = errDown })
+	ctx, cancel := context.WithCancel(t.Context())
+	turned := make(chan error)
+	go func() {
+		_, err := p.Acquire(ctx)
+		turned <- err
+	}()
+	within(t, 10*time.Second, "a failure", func() bool { return p.Stats().Failure != nil })
+	if err := p.Resize(0, 2); err != nil {
+		t.Fatal(err)
+	}
+	// There is no room for another try, so that a round at the time of the next try can do nothing but set the same time
+	// again.
+	within(t, 10*time.Second, "a round that is not at once", func() bool { return p.NextRound() > 10*time.Second })
+	check(t, p)
+	cancel()
+	if err := <-turned; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	giveAll(hs)
+	if err := p.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// within waits for something that nobody tells, and fails the test if it does not come to pass in time.
+func within(t *testing.T, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come within %s", what, limit)
 		}
-		// There is no room for another try, so that a round at the time of the next try could do nothing but set the
-		// same time again, for ever and without a pause.
-		w.set(func(w *works) { w.createFails = nil })
-		if next := p.NextRound(); next < time.Second {
-			t.Fatalf("the keeper's next round is in %s", next)
-		}
-		time.Sleep(10 * time.Minute)
-		check(t, p)
-		giveAll(hs)
-		c.served(t).Release()
-	})
+		time.Sleep(time.Millisecond)
+	}
 }

@@ -17,8 +17,9 @@ func (p *Pool[T]) scheduleLocked() {
 	if at == 0 {
 		at = mono.Now().Add(p.cfg.KeepInterval)
 	}
-	if p.failures > 0 && p.creating == 0 && (p.sched.Waiting() > 0 || max(p.cfg.Min, p.warm) > p.live) {
-		at = min(at, p.retryAt)
+	if p.failures > 0 && p.creating == 0 && len(p.all) < p.cfg.Max &&
+		(p.sched.Waiting() > 0 || max(p.cfg.Min, p.warm) > p.live) {
+		at = min(at, p.retryAt) // without room a round could do nothing but set this same time again, without a pause
 	}
 	if p.alarmAt != 0 && p.alarmAt <= at {
 		return
@@ -47,9 +48,10 @@ func (p *Pool[T]) keep() {
 }
 
 // evictLocked removes the idle resources that are past their lifetime, and of the others, those that have been idle for
-// too long as long as there are more than the minimum. The stack has the longest idle at its bottom.
+// too long as long as there are more than the minimum, or than a warm-up under way wants. The stack has the longest idle
+// at its bottom.
 func (p *Pool[T]) evictLocked(now mono.Time, rep *report[T]) {
-	surplus := p.live - p.cfg.Min
+	surplus := p.live - max(p.cfg.Min, p.warm)
 	evicted := [numEndReasons]int{}
 	kept := p.idle[:0]
 	for _, r := range p.idle {

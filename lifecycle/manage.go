@@ -35,11 +35,6 @@ func (p *Pool[T]) Warmup(ctx context.Context, n int) error {
 // fill opens resources until n are open.
 func (p *Pool[T]) fill(ctx context.Context, n int) error {
 	p.mu.Lock()
-	if n > p.cfg.Max {
-		limit := p.cfg.Max
-		p.mu.Unlock()
-		return fmt.Errorf("poolsql: pool %q: cannot open %d: the maximum is %d", p.cfg.Name, n, limit)
-	}
 	p.warmers++
 	failed := p.counts.createFailed
 	for {
@@ -49,8 +44,11 @@ func (p *Pool[T]) fill(ctx context.Context, n int) error {
 		if p.live >= n {
 			return p.fillEndLocked(n, nil)
 		}
-		if p.counts.createFailed != failed {
-			return p.fillEndLocked(n, &CreateError{Failures: p.failures, Err: p.failure})
+		if n > p.cfg.Max { // it may have been lowered meanwhile
+			return p.fillEndLocked(n, fmt.Errorf("the maximum is %d", p.cfg.Max))
+		}
+		if p.counts.createFailed != failed { // another may have succeeded since, and so failures be 0
+			return p.fillEndLocked(n, &CreateError{Failures: max(1, p.failures), Err: p.failure})
 		}
 		if ctx.Err() != nil {
 			return p.fillEndLocked(n, context.Cause(ctx))
@@ -104,6 +102,7 @@ func (p *Pool[T]) Resize(minimum, maximum int) error {
 		p.retireLocked(r, EndShrunk, now, &rep)
 	}
 	p.planLocked(&rep)
+	p.changedLocked()
 	p.mu.Unlock()
 	p.carryOut(&rep)
 	return nil
@@ -187,6 +186,11 @@ func (p *Pool[T]) Drain(ctx context.Context) error {
 	case <-p.gone:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-p.gone: // both came to pass
+		return nil
+	default:
 	}
 	now := mono.Now()
 	p.mu.Lock()

@@ -48,7 +48,8 @@ type Pool[T any] struct {
 
 	allowance int       // how many may be under creation at once, at present
 	failures  int       // creations that failed in a row
-	failure   error     // what the last of them said
+	failure   error     // what the last that failed said
+	unproved  bool      // it was created but of no use: until one passes its validation, none counts as a success
 	retryAt   mono.Time // when the next may be tried
 	warm      int       // how many Warmup wants; 0 when none is under way
 	warmers   int       // how many Warmups are under way
@@ -106,10 +107,10 @@ func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], erro
 	if !p.crowded.Load() {
 		p.mu.Lock()
 		if p.phase == open && p.sched.TryAdmit(req.Class) {
-			r, idle := p.lendLocked(req, now)
+			r := p.lendLocked(req, now)
 			h := Handle[T]{pool: p, res: r, epoch: r.epoch}
 			p.mu.Unlock()
-			return p.handOut(ctx, h, req, now, idle)
+			return p.handOut(ctx, h, req, now)
 		}
 		p.mu.Unlock()
 	}
@@ -117,7 +118,7 @@ func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], erro
 	if err != nil {
 		return Handle[T]{}, err
 	}
-	return p.handOut(ctx, h, req, now, 0)
+	return p.handOut(ctx, h, req, now)
 }
 
 // queue makes the caller, who came at since, wait its turn. again is set for one who had a resource and lost it: it goes
@@ -135,13 +136,15 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 		return Handle[T]{}, p.turnAway(req, since, priority.Closed, p.shutCause())
 	}
 	if p.sched.TryAdmit(req.Class) {
-		r, _ := p.lendLocked(req, mono.Now())
+		r := p.lendLocked(req, mono.Now())
 		h := Handle[T]{pool: p, res: r, epoch: r.epoch}
 		p.mu.Unlock()
 		return h, nil
 	}
 	if err := p.hopelessLocked(req); err != nil {
+		p.sched.RefuseAll(priority.Unavailable, err, true, &b) // it is as hopeless for them
 		p.mu.Unlock()
+		b.Wake()
 		return Handle[T]{}, p.turnAway(req, since, priority.Unavailable, err)
 	}
 	if !p.crowded.Load() {
@@ -194,8 +197,8 @@ func (p *Pool[T]) leave(ctx context.Context, w *priority.Waiter, req *Request) (
 }
 
 // lendLocked takes the resource from the stack, or the one that served the request's affinity key last, and makes it the
-// caller's, whose permit is out. It returns how long the resource had been idle.
-func (p *Pool[T]) lendLocked(req *Request, now mono.Time) (*resource[T], time.Duration) {
+// caller's, whose permit is out.
+func (p *Pool[T]) lendLocked(req *Request, now mono.Time) *resource[T] {
 	last := len(p.idle) - 1
 	if last < 0 {
 		panic("poolsql: bug: a permit was granted and no resource is idle")
@@ -213,27 +216,28 @@ func (p *Pool[T]) lendLocked(req *Request, now mono.Time) (*resource[T], time.Du
 	}
 	p.idle[last] = nil
 	p.idle = p.idle[:last]
-	idle := max(0, now.Sub(r.since))
+	r.rested = max(0, now.Sub(r.since))
 	r.state = InUse
 	r.epoch++
 	r.uses++
 	r.since = now
-	r.req = req
-	return r, idle
+	r.req, r.class = req, req.Class
+	return r
 }
 
-// handOut validates what was lent, replaces it as often as need be, and tells the observer.
-func (p *Pool[T]) handOut(ctx context.Context, h Handle[T], req *Request, came mono.Time, idle time.Duration) (Handle[T], error) {
+// handOut makes sure that what was lent is good, replacing it as often as need be, and tells the observer.
+func (p *Pool[T]) handOut(ctx context.Context, h Handle[T], req *Request, came mono.Time) (Handle[T], error) {
 	if p.cfg.Validate != nil {
-		for {
-			err := p.validate(ctx, &h, idle)
-			if err == nil {
-				break
+		for err := p.validate(ctx, h); err != nil; err = p.validate(ctx, h) {
+			if h.res.uses == 1 {
+				p.useless(err)
 			}
-			if err := p.replace(ctx, &h, req, came, EndInvalid, err); err != nil {
+			if err := p.replace(ctx, &h, req, came, EndInvalid, err, false); err != nil {
 				return Handle[T]{}, err
 			}
-			idle = 0
+		}
+		if h.res.uses == 1 {
+			p.useful()
 		}
 	}
 	if p.cfg.Observer != nil {
@@ -245,44 +249,47 @@ func (p *Pool[T]) handOut(ctx context.Context, h Handle[T], req *Request, came m
 	return h, nil
 }
 
-// validate asks whether the resource may be lent. Should the question panic, the resource is destroyed, its permit is
-// given back, and the panic goes on.
-func (p *Pool[T]) validate(ctx context.Context, h *Handle[T], idle time.Duration) error {
+// validate asks whether the resource, of which the observer was not told yet, may be lent. Should the question panic, the
+// resource is destroyed, its permit is given back, and the panic goes on.
+func (p *Pool[T]) validate(ctx context.Context, h Handle[T]) error {
 	returned := false
 	defer func() {
 		if !returned {
-			h.Destroy(EndPanicked)
+			p.giveBack(h.res, h.epoch, EndPanicked, false)
 		}
 	}()
-	err := p.cfg.Validate(ctx, h.res.value, idle)
+	err := p.cfg.Validate(ctx, h.res.value, h.res.rested)
 	returned = true
 	return err
 }
 
 // Replace destroys the resource that h holds, for reason and because of cause, and makes h hold another, under the same
 // claim: its caller has waited its turn, and goes before all others of its class. When that fails, h holds nothing. It
-// is meant for one who finds, before anything was done with it, that what he was lent is of no use.
+// is meant for one who finds, before anything was done with it, that what he was lent is of no use. The observer is told
+// of a release and of an acquire.
 func (p *Pool[T]) Replace(ctx context.Context, h *Handle[T], req *Request, reason EndReason, cause error) error {
-	now := mono.Now()
-	for {
-		if err := p.replace(ctx, h, req, now, reason, cause); err != nil {
-			return err
-		}
-		if p.cfg.Validate == nil {
-			return nil
-		}
-		if cause = p.validate(ctx, h, 0); cause == nil {
-			return nil
-		}
-		reason = EndInvalid
+	came := mono.Now()
+	if err := p.replace(ctx, h, req, came, reason.orBroken(), cause, true); err != nil {
+		return err
 	}
+	next := *h
+	h.res = nil
+	next, err := p.handOut(ctx, next, req, came)
+	if err != nil {
+		return err
+	}
+	*h = next
+	return nil
 }
 
-func (p *Pool[T]) replace(ctx context.Context, h *Handle[T], req *Request, came mono.Time, reason EndReason, cause error) error {
+// replace exchanges what h holds. told is set if the observer was told that it was lent.
+func (p *Pool[T]) replace(
+	ctx context.Context, h *Handle[T], req *Request, came mono.Time, reason EndReason, cause error, told bool,
+) error {
 	p.emit(Event{Kind: KindInvalid, Resource: h.res.id, Reason: reason, Err: cause})
 	r, epoch := h.res, h.epoch
 	h.res = nil
-	p.giveBack(r, epoch, reason, false)
+	p.giveBack(r, epoch, reason, told)
 	if ctx.Err() != nil {
 		reason, cause := priority.ReasonOf(ctx)
 		return p.turnAway(req, came, reason, cause)
@@ -313,10 +320,10 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 		p.paceLocked(now)
 	}
 	p.counts.useTime += used
-	p.sched.Release(r.req.Class)
+	p.sched.Release(r.class)
 	if tell && p.cfg.Observer != nil {
 		p.note(&rep, Event{
-			Kind: KindRelease, Resource: r.id, Class: r.req.Class, Label: r.req.Label, Tenant: r.req.Tenant, Duration: used,
+			Kind: KindRelease, Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, Duration: used,
 		})
 	}
 	r.since, r.req = now, nil
@@ -365,7 +372,7 @@ func (p *Pool[T]) removeLocked(r *resource[T], reason EndReason, now mono.Time, 
 // dispatchLocked lends what is idle to those who may have it.
 func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
 	for w := p.sched.Next(now, b); w != nil; w = p.sched.Next(now, b) {
-		r, _ := p.lendLocked(w.Value().(*Request), now)
+		r := p.lendLocked(w.Value().(*Request), now)
 		w.SetValue(r)
 		b.Add(w)
 	}
@@ -404,7 +411,10 @@ func (p *Pool[T]) describe(req *Request, refused *priority.RefusedError) error {
 		e.Holders = holders[:min(len(holders), maxHolders)]
 		e.MoreHolders = len(holders) - len(e.Holders)
 	}
-	if p.failures > 0 {
+	switch {
+	case refused.Reason == priority.Unavailable:
+		e.LastFailure = refused.Cause
+	case p.failures > 0 && p.phase == open:
 		e.LastFailure = &CreateError{Failures: p.failures, Err: p.failure}
 	}
 	p.mu.Unlock()

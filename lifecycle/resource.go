@@ -1,12 +1,14 @@
 package lifecycle
 
 import (
+	"time"
+
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/priority"
 )
 
-// A resource is one thing that the pool made. All of it but value is guarded by the pool's mu; value is written before
-// the resource first becomes idle and belongs to the holder while it is held.
+// A resource is one thing that the pool made. All of it but value and rested is guarded by the pool's mu; value is written
+// before the resource first becomes idle, and belongs to the holder while it is held.
 type resource[T any] struct {
 	id    uint64
 	value T
@@ -21,11 +23,14 @@ type resource[T any] struct {
 	since      mono.Time // when it entered its state
 	affinity   string    // the last key that it served
 
-	req *Request // the holder's; nil while nobody holds it
+	req   *Request       // the holder's; nil while nobody holds it
+	class priority.Class // of the permit that is out for it, whatever its holder does to req
+
+	rested time.Duration // how long it had been idle when it was lent; the holder's, as value is
 }
 
 func (r *resource[T]) holder(now mono.Time) Holder {
-	return Holder{Resource: r.id, Class: r.req.Class, Label: r.req.Label, Tenant: r.req.Tenant, Held: now.Sub(r.since)}
+	return Holder{Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, Held: now.Sub(r.since)}
 }
 
 // A Request says on whose behalf a resource is acquired and what for. The pool reads it, under its lock, for as long as
@@ -101,7 +106,7 @@ func (h *Handle[T]) Epoch() uint64 { return h.epoch }
 func (h *Handle[T]) Release() { h.end(EndNone) }
 
 // Destroy gives the resource back to be destroyed, for reason. It does not block: the destruction is the pool's affair.
-func (h *Handle[T]) Destroy(reason EndReason) { h.end(reason) }
+func (h *Handle[T]) Destroy(reason EndReason) { h.end(reason.orBroken()) }
 
 func (h *Handle[T]) end(reason EndReason) {
 	r, p := h.res, h.pool

@@ -63,6 +63,15 @@ var endNames = [numEndReasons]string{
 	"none", "idle timeout", "max lifetime", "evicted", "reset", "shrunk", "invalid", "broken", "busy", "panicked", "closed",
 }
 
+// orBroken returns r if it is a reason to end something, and EndBroken if it is none: who says that a resource is to be
+// destroyed, for whatever reason, must not have it lent on.
+func (r EndReason) orBroken() EndReason {
+	if r == EndNone || r >= numEndReasons {
+		return EndBroken
+	}
+	return r
+}
+
 // String returns the reason in words.
 func (r EndReason) String() string {
 	if r < numEndReasons {

@@ -194,7 +194,8 @@ func (q *Queue) Stats() QueueStats {
 	}
 }
 
-// SetConcurrency changes how many functions may run at once. Those that run above a lowered number finish.
+// SetConcurrency changes how many functions may run at once. Those that run above a lowered number finish. Zero lets
+// none begin until it is raised. It fails, and changes nothing, if n is negative or leaves no more than the reserve.
 func (q *Queue) SetConcurrency(n int) error {
 	l := q.sem.Limits()
 	l.Permits = n

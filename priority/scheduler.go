@@ -103,6 +103,9 @@ func (s *Scheduler) Grow(delta int) { s.limits.Permits += delta }
 // Out returns how many permits are out.
 func (s *Scheduler) Out() int { return s.out }
 
+// Held returns how many permits class c holds.
+func (s *Scheduler) Held(c Class) int { return s.classes[c.rank()].held }
+
 // Waiting returns how many callers wait.
 func (s *Scheduler) Waiting() int { return s.waiting }
 
@@ -347,7 +350,7 @@ func (s *Scheduler) arm() {
 	if s.limits.MaxWait <= 0 || s.oldest == nil {
 		return
 	}
-	at := later(s.oldest.since, s.limits.MaxWait)
+	at := s.oldest.since.Add(s.limits.MaxWait)
 	if at == 0 || s.alarmAt != 0 && s.alarmAt <= at {
 		return
 	}

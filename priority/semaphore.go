@@ -12,7 +12,7 @@ import (
 // A Semaphore hands out permits by class, tenant and arrival, as the package comment tells. Safe for concurrent use.
 type Semaphore struct {
 	// mu guards what follows. It is held for a few dozen instructions at a time, whatever the length of the queue, but
-	// for turning all waiters away.
+	// for turning many waiters away at once: by Clear, by Close, or because they expired or are gone.
 	mu     sync.Mutex
 	sched  Scheduler
 	closed bool
@@ -46,6 +46,10 @@ func (p *Permit) Release() {
 	}
 	p.sem = nil
 	s.mu.Lock()
+	if s.sched.Held(p.class) == 0 {
+		s.mu.Unlock() // whoever recovers from the panic can use the semaphore still
+		panic("priority: a permit was copied, and released more than once")
+	}
 	s.sched.Release(p.class)
 	s.dispatchAndUnlock()
 }

@@ -9,7 +9,8 @@ type ClassStats struct {
 	Waiting int
 	// Held is how many permits are out now.
 	Held int
-	// Granted is how many permits were given, and Waits how many of them not at once.
+	// Granted is how many permits were given, and Waits how many of them not at once. One that was granted in the instant
+	// in which its caller's context ended, and so went to the next, is among them, and its caller among the refused.
 	Granted, Waits uint64
 	// WaitTime is how long those who had to wait, and were granted a permit, waited together.
 	WaitTime time.Duration

@@ -76,19 +76,9 @@ func NewWaiter(ctx context.Context, o *Options, since mono.Time) *Waiter {
 	w.done = ctx.Done()
 	w.since = since
 	if deadline, ok := ctx.Deadline(); ok {
-		w.ends = later(mono.Now(), time.Until(deadline))
+		w.ends = mono.Now().Add(time.Until(deadline))
 	}
 	return w
-}
-
-// later returns the time d after t, or 0, which is never, where the clock cannot count that far: there are callers who
-// write "for ever" as the year 9999 or as the longest Duration.
-func later(t mono.Time, d time.Duration) mono.Time {
-	at := t.Add(d)
-	if d > 0 && at < t {
-		return 0
-	}
-	return at
 }
 
 // Free gives w back for others to use. Only its caller may call it, once, when w is off the queue and its wake-up, if

@@ -30,4 +30,6 @@
 //   - E: a closed loop of 64 callers on 8 connections with 5 ms of work each: fair turns would give everybody 40 ms.
 //   - F: 50 callers at once on a pool of at most 50 connections of which 5 are open, where opening one takes 150 ms and
 //     the work 2 ms (the spike of HikariCP's documentation).
+//   - G: a queue with 100 waiters and one with a million: what to enter, to leave and to hand over costs, on the queue
+//     alone and with a goroutine behind each waiter. The latter needs some 5 GiB.
 package main

@@ -11,6 +11,7 @@ func allGroups(l *lab) []group {
 		priorityGroup(l),
 		closedLoopGroup(l),
 		spikeGroup(l),
+		depthGroup(l),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,7 +125,7 @@ func (r *Run) result(name string, res sql.Result, err error) {
 	r.Note(name, "%d rows affected, %s; id: %s", n, class(err), class(idErr))
 }
 
-// Query runs a statement and notes its columns, all its rows and how they ended.
+// Query runs a statement and notes, as one step, its columns, all its rows and how they ended.
 func (r *Run) Query(name string, on executor, query string, args ...any) {
 	rows, err := on.QueryContext(r.Ctx, query, args...)
 	r.rows(name, rows, err)
@@ -137,11 +138,12 @@ func (r *Run) rows(name string, rows *sql.Rows, err error) {
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
-	r.Note(name+" columns", "%q %s", columns, class(err))
+	saw := []string{fmt.Sprintf("%q %s", columns, class(err))}
 	for rows.Next() {
-		r.Note(name+" row", "%s", values(rows, len(columns)))
+		saw = append(saw, values(rows, len(columns)))
 	}
-	r.Note(name+" end", "%s, close: %s", class(rows.Err()), class(rows.Close()))
+	end, closed := rows.Err(), rows.Close()
+	r.Note(name, "%s | %s, close: %s", strings.Join(saw, " | "), class(end), class(closed))
 }
 
 // Value returns one value that a statement yields, as text.

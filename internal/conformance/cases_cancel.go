@@ -26,8 +26,8 @@ var canceling = ending{"cancel", context.WithCancel}
 
 // expiring ends as one whose deadline passes, but on command, so that what it ends is sure to have begun.
 var expiring = ending{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	return expiringContext{ctx}, cancel
+	ctx, cancel := context.WithCancelCause(ctx)
+	return expiringContext{ctx}, func() { cancel(context.DeadlineExceeded) }
 }}
 
 type expiringContext struct{ context.Context }

@@ -123,8 +123,6 @@ var rawCases = []Case{
 			r.Note("text", "%q", out.String())
 			return err
 		}))
-		_, err := r.DB.ExecContext(r.Ctx, "copy people from stdin")
-		r.Err("without the protocol", err)
 		r.Query("left", r.DB, "select count(*) from people")
 	}},
 	{Name: "batch", Setup: people, Run: func(r *Run) {

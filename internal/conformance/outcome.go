@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/lifecycle"
 )
 
 // known are the errors that programs compare with.
@@ -32,6 +33,7 @@ var known = []struct {
 	{pgx.ErrTxClosed, "pgx.ErrTxClosed"},
 	{net.ErrClosed, "net.ErrClosed"},
 	{pooldriver.ErrBusy, "poolsql: busy"},
+	{lifecycle.ErrClosed, "poolsql: closed"},
 }
 
 // class says of an error what a program could find out about it: the SQLSTATE, the errors that it matches, and, of one

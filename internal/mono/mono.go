@@ -4,7 +4,10 @@
 // the monotonic half, which is all that durations need.
 package mono
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // base is where the clock starts. Only differences of times mean something.
 var base = time.Now()
@@ -18,8 +21,15 @@ func Now() Time { return Time(time.Since(base)) | 1 }
 // Since returns how long ago t was.
 func Since(t Time) time.Duration { return Now().Sub(t) }
 
-// Add returns the time d later than t.
-func (t Time) Add(d time.Duration) Time { return t + Time(d) }
+// Add returns the time d later than t, or the last there is where the clock cannot count that far: people write "for
+// ever" as the longest Duration.
+func (t Time) Add(d time.Duration) Time {
+	sum := t + Time(d)
+	if d > 0 && sum < t {
+		return math.MaxInt64
+	}
+	return sum
+}
 
 // Sub returns the time that passed from u to t.
 func (t Time) Sub(u Time) time.Duration { return time.Duration(t - u) }
