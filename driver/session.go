@@ -99,6 +99,10 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 		return err
 	}
 	s.h, s.conn = h, h.Value()
+	if s.untold { // the check-out before this one was never checked in
+		s.untold = false
+		s.checkins.report(s.conn.opts)
+	}
 	return nil
 }
 
@@ -271,8 +275,8 @@ func (s *Session) finish(began mono.Time, err error) {
 		c.idleIn.Store(s.h.Epoch())
 	}
 	if s.wrapped && !s.inTx && s.unread == 0 && s.checkins.unsure() && s.src.Contended() {
-		s.checkins.report(c.opts)
 		s.unbind()
+		s.untold = true
 	}
 }
 

@@ -53,7 +53,7 @@ type AcquireError struct {
 	// Holders are those who held resources, longest first, at most eight of them; MoreHolders counts the others.
 	Holders     []Holder
 	MoreHolders int
-	// LastFailure is why resources cannot be created at present, if so.
+	// LastFailure is why resources cannot be created at present, if so and if that is not the cause of the refusal.
 	LastFailure error
 }
 
@@ -80,7 +80,7 @@ func (e *AcquireError) Error() string {
 			fmt.Fprintf(&s, " and %d more", e.MoreHolders)
 		}
 	}
-	if e.LastFailure != nil && e.LastFailure != e.Refused.Cause {
+	if e.LastFailure != nil {
 		fmt.Fprintf(&s, "; no more can be opened: %v", e.LastFailure)
 	}
 	return s.String()

@@ -80,7 +80,7 @@ type RefusedError struct {
 	Label  string
 	// Waited is how long the caller stood in the queue.
 	Waited time.Duration
-	// Depth is how many callers were waiting when this one was turned away, of all classes.
+	// Depth is how many callers were waiting when this one was turned away, of all classes, itself included if it was.
 	Depth int
 	// Limit and InUse are the permits there are, and those that were out.
 	Limit, InUse int

@@ -258,7 +258,7 @@ func (s *Scheduler) pick() int {
 
 // Next takes a permit for the waiter that should go next and returns that waiter, off the queue, for its owner to add
 // to b. It returns nil when nobody may go. Those it meets whose context has ended get no permit: it refuses them, into b.
-func (s *Scheduler) Next(now mono.Time, b *Batch) *Waiter {
+func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 	for {
 		if s.waiting == 0 {
 			return nil
@@ -332,7 +332,7 @@ func (s *Scheduler) RefuseAll(reason Reason, cause error, sparePatient bool, b *
 }
 
 // Expire turns away everybody who has waited for MaxWait, and sets the alarm for the next.
-func (s *Scheduler) Expire(now mono.Time, b *Batch) {
+func (s *Scheduler) Expire(now Time, b *Batch) {
 	s.alarmAt = 0
 	if s.limits.MaxWait <= 0 {
 		return

@@ -63,7 +63,7 @@ func bubbled(t mono.Time) bool { return t < 0 }
 
 // NewWaiter returns a place to stand for a caller with options o whose wait ctx bounds. since is when it came: a
 // caller that has to wait a second time keeps its first time. It calls ctx, and so must not be called with a lock held.
-func NewWaiter(ctx context.Context, o *Options, since mono.Time) *Waiter {
+func NewWaiter(ctx context.Context, o *Options, since Time) *Waiter {
 	var w *Waiter
 	if bubbled(since) {
 		w = newWaiter()
@@ -111,7 +111,7 @@ func (w *Waiter) Wait(ctx context.Context) bool {
 func (w *Waiter) Granted() bool { return w.state == granted }
 
 // Since returns when w's caller came.
-func (w *Waiter) Since() mono.Time { return w.since }
+func (w *Waiter) Since() Time { return w.since }
 
 // SetValue gives w's caller something along with its permit. The owner calls it before it unlocks.
 func (w *Waiter) SetValue(v any) { w.value = v }

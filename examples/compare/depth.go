@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/priority"
 )
 
@@ -97,7 +96,7 @@ func measureQueue(ctx context.Context, depth, rounds int) []float64 {
 }
 
 func (q *waitingLine) newWaiter() *priority.Waiter {
-	return priority.NewWaiter(q.ctx, &priority.Options{}, mono.Now())
+	return priority.NewWaiter(q.ctx, &priority.Options{}, priority.Now())
 }
 
 func (q *waitingLine) enqueue(w *priority.Waiter) {
@@ -134,7 +133,7 @@ func (q *waitingLine) handOverRound() time.Duration {
 	begin := time.Now()
 	for range depthRound {
 		q.sched.Release(priority.Normal)
-		q.sched.Next(mono.Now(), &batch)
+		q.sched.Next(priority.Now(), &batch)
 	}
 	took := time.Since(begin)
 	q.replaceOldest()

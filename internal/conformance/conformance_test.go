@@ -10,9 +10,6 @@ import (
 func TestPoolsqlDoesWhatPgxDoes(t *testing.T) {
 	testdb.NoLeaks(t)
 	cases := conformance.Cases()
-	if err := conformance.CheckCases(cases, conformance.PoolsqlDiffers); err != nil {
-		t.Fatal(err)
-	}
 	// The databases belong to the test, so that its check for leaks sees all connections.
 	database := func(testing.TB) string { return testdb.New(t).DSN }
 	conformance.Compare(t, database, conformance.Plain, conformance.Poolsql, cases, conformance.AllModes, conformance.PoolsqlDiffers)

@@ -14,8 +14,9 @@ func concat(parts ...[]Difference) (all []Difference) {
 }
 
 var (
-	named = []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement}
-	exec  = []pgx.QueryExecMode{pgx.QueryExecModeExec}
+	named     = []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement}
+	described = []pgx.QueryExecMode{pgx.QueryExecModeCacheDescribe}
+	exec      = []pgx.QueryExecMode{pgx.QueryExecModeExec}
 	// others are all but exec.
 	others = []pgx.QueryExecMode{
 		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
@@ -46,6 +47,10 @@ var busyDiffers = []Difference{
 	{
 		Case: "second statement while rows are open", Steps: []string{"query"}, Modes: exec,
 		Want: "error conn busy", Got: "poolsql: busy", Reason: busyReason,
+	},
+	{
+		Case: "second statement while rows are open", Steps: []string{"rest"}, Modes: exec,
+		Want: `["g"] ok | error conn busy, close: ok`, Got: `["g"] ok | int64(2) | int64(3) | ok, close: ok`, Reason: brokenReason,
 	},
 	{
 		Case: "second statement while rows are open", Steps: []string{"afterwards"}, Modes: exec,
@@ -98,6 +103,10 @@ var planDiffers = []Difference{
 	{
 		Case: "columns added under a cached plan", Steps: []string{"after"}, Modes: named,
 		Want: "SQLSTATE 0A000", Got: rowsOfMore, Reason: planReason,
+	},
+	{
+		Case: "columns added under a cached plan", Steps: []string{"after"}, Modes: described,
+		Want: "SQLSTATE 08P01", Got: rowsOfMore, Reason: planReason,
 	},
 	{
 		Case: "statements dropped by the user", Steps: []string{"deallocate all: after", "discard all: after"}, Modes: named,
