@@ -30,6 +30,7 @@ type Session struct {
 	src      Source
 	checkins *Checkins
 	wrapped  bool // database/sql did not make it by itself: something stands between
+	untold   bool // it unbound by itself, and nobody has told it of a check-in since
 	closed   bool
 
 	lost     *LostError      // a panic cost the connection; until the check-in there is no other
@@ -374,7 +375,7 @@ func (s *Session) IsValid() bool {
 		s.checkins.see()
 	}
 	s.unbind()
-	s.checkout, s.lost = nil, nil
+	s.checkout, s.lost, s.untold = nil, nil, false
 	return !s.closed
 }
 

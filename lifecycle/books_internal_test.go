@@ -74,7 +74,7 @@ func (p *Pool[T]) checkPermitsLocked() error {
 // checkPlansLocked looks for something that is due and that nobody will do.
 func (p *Pool[T]) checkPlansLocked() error {
 	var errs []error
-	if n := p.wantedLocked(); n > 0 && p.failures == 0 {
+	if n := p.wantedLocked(); n > 0 && p.failures == 0 && p.ids > 0 { // before the first use nothing is begun
 		errs = append(errs, fmt.Errorf("%d creations are wanted that nobody began", n))
 	}
 	if p.phase == open && len(p.all) > 0 && p.alarmAt == 0 {
