@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // checkArgs converts the caller's arguments to what an inner driver other than pgx takes. database/sql would have done
@@ -47,7 +48,10 @@ func checkArg(check driver.NamedValueChecker, columns driver.ColumnConverter, wa
 			return err
 		}
 	}
-	if columns != nil && (want < 0 || arg.Ordinal <= want) {
+	if columns != nil {
+		if want >= 0 && arg.Ordinal > want {
+			return nil // has no column; that there are too many is told when all are counted
+		}
 		return convertColumn(columns, arg)
 	}
 	value, err := driver.DefaultParameterConverter.ConvertValue(arg.Value)
@@ -62,7 +66,7 @@ func checkArg(check driver.NamedValueChecker, columns driver.ColumnConverter, wa
 // the driver's, and knows only driver values.
 func convertColumn(columns driver.ColumnConverter, arg *driver.NamedValue) error { //nolint:staticcheck // as above
 	if valuer, ok := arg.Value.(driver.Valuer); ok {
-		value, err := driver.DefaultParameterConverter.ConvertValue(valuer)
+		value, err := valueOf(valuer)
 		if err != nil {
 			return err
 		}
@@ -80,6 +84,14 @@ func convertColumn(columns driver.ColumnConverter, arg *driver.NamedValue) error
 	}
 	arg.Value = value
 	return nil
+}
+
+// valueOf asks a Valuer for its value. A nil pointer to a type that has the method itself cannot be asked, and is NULL.
+func valueOf(v driver.Valuer) (driver.Value, error) {
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && p.IsNil() && p.Type().Elem().Implements(reflect.TypeFor[driver.Valuer]()) {
+		return nil, nil
+	}
+	return v.Value()
 }
 
 func nameOf(arg *driver.NamedValue) string {

@@ -20,16 +20,18 @@
 //
 // # Who may do what
 //
-// A session is used by one goroutine at a time, as the driver contract has it, and so needs no lock. A Conn is used by
+// A session is used by one goroutine at a time, as the driver contract has it, and so needs no lock, but for the one behind
+// a wrapper whose connection others may take. A Conn is used by
 // the session that holds it and by nobody else, but for the counters in it, which are atomic, so that snapshots can be
 // taken at any time.
 //
 // # Wrappers
 //
 // Instrumentation may stand between database/sql and a session. If it forwards neither driver.Validator nor
-// driver.SessionResetter, no check-in is ever seen. A session that database/sql did not make itself therefore unbinds,
-// until the first check-in was seen, whenever an operation has ended outside a transaction while others wait. A session
-// that is found bound at its next check-out is unbound there. Both are told to the observer once.
+// driver.SessionResetter, no check-in is ever seen. A session that database/sql did not make itself therefore lets others
+// have its connection, until the first check-in was seen, whenever it is between two operations outside a transaction and
+// somebody waits; it binds another when it needs one. A session that is found bound at its next check-out is unbound there.
+// Both are told to the observer once.
 //
 // # Inner drivers
 //

@@ -52,7 +52,9 @@ func (p *panickingTracer) TracePrepareStart(ctx context.Context, _ *pgx.Conn, _ 
 	return ctx
 }
 
-func (p *panickingTracer) TracePrepareEnd(context.Context, *pgx.Conn, pgx.TracePrepareEndData) { p.end() }
+func (p *panickingTracer) TracePrepareEnd(context.Context, *pgx.Conn, pgx.TracePrepareEndData) {
+	p.end()
+}
 
 // survives runs f as net/http runs a handler, and returns what it panicked with.
 func survives(f func()) (v any) {
@@ -80,7 +82,8 @@ func TestPanicOfAValuerLosesNoConnection(t *testing.T) {
 				t.Error(err)
 			}
 			defer tx.Rollback()
-			_, _ = tx.QueryContext(f.ctx, "select $1::text", panickingValuer{})
+			// After a panic in Query, database/sql holds a lock of the transaction's for ever, which no driver can help.
+			_, _ = tx.ExecContext(f.ctx, "select $1::text", panickingValuer{})
 		},
 		"conn": func() {
 			conn, err := f.db.Conn(f.ctx)
@@ -135,7 +138,7 @@ func tracedCalls(f *fixture, tracer *panickingTracer) map[string]func() {
 		tracer.on.Store(true)
 		return tx
 	}
-	return map[string]func(){
+	calls := map[string]func(){
 		"exec":  func() { tracer.on.Store(true); _, _ = f.db.ExecContext(f.ctx, "select 1") },
 		"query": func() { tracer.on.Store(true); _, _ = f.db.QueryContext(f.ctx, "select $1::int", 1) },
 		"prepare": func() {
@@ -145,20 +148,18 @@ func tracedCalls(f *fixture, tracer *panickingTracer) map[string]func() {
 		"begin":    func() { tracer.on.Store(true); _, _ = f.db.BeginTx(f.ctx, nil) },
 		"commit":   func() { _ = begin().Commit() },
 		"rollback": func() { _ = begin().Rollback() },
-		"ping":     func() { tracer.on.Store(true); _ = f.db.PingContext(f.ctx) },
-		"rows close": func() {
+	}
+	if tracer.atEnd { // at the start the tracer is not heard any more
+		calls["rows close"] = func() {
 			rows, err := f.db.QueryContext(f.ctx, "select generate_series(1, 10)")
 			if err != nil {
 				f.t.Error(err)
 			}
 			tracer.on.Store(true)
-			if !tracer.atEnd { // nothing begins at a close
-				defer rows.Close()
-				panic(bang)
-			}
 			rows.Close()
-		},
+		}
 	}
+	return calls
 }
 
 func TestPanicInAHookLosesNoConnection(t *testing.T) {
@@ -193,6 +194,9 @@ func TestPanicInAHookLosesNoConnection(t *testing.T) {
 				f.serves(2)
 			}
 			for range 3 {
+				if !hook.panics {
+					f.c.Reset() // so that a connection has to be opened
+				}
 				on.Store(true)
 				var err error
 				v := survives(func() { _, err = f.db.ExecContext(f.ctx, "select 1") })

@@ -98,7 +98,9 @@ func has(t reflect.Type, methods map[string]string) bool {
 }
 
 // Lacks is for the test of the connector, which this package may not import.
-func Lacks(t *testing.T, ours, theirs reflect.Type) []string { return readContract(t).lacks(ours, theirs) }
+func Lacks(t *testing.T, ours, theirs reflect.Type) []string {
+	return readContract(t).lacks(ours, theirs)
+}
 
 // lacks returns what theirs implements and ours does not.
 func (c contract) lacks(ours, theirs reflect.Type) []string {

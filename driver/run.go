@@ -141,6 +141,7 @@ func (r *rows) Close() error {
 	if bound {
 		s.unread--
 		s.finish(r.began, err)
+		s.rest()
 	}
 	return err
 }

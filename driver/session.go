@@ -30,6 +30,7 @@ type Session struct {
 	src      Source
 	checkins *Checkins
 	wrapped  bool // database/sql did not make it by itself: something stands between
+	parked   bool // others may take its connection: see Checkins.park; guarded by mu there
 	untold   bool // it unbound by itself, and nobody has told it of a check-in since
 	closed   bool
 
@@ -79,6 +80,9 @@ func NewSession(ctx context.Context, src Source) *Session {
 // bind gives the session a connection for an operation under ctx, if it has none, and says what is about to run.
 // o is what ctx carries, nil if that is nothing.
 func (s *Session) bind(ctx context.Context, o *priority.Options, text string) error {
+	if s.wrapped {
+		s.checkins.unpark(s)
+	}
 	if s.conn != nil {
 		s.h.Describe(text)
 		return nil
@@ -95,6 +99,10 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 		s.req.Options, s.asked = priority.Options{}, false
 	}
 	s.req.Detail = text
+	if s.wrapped && s.checkins.unsure() {
+		stop := s.checkins.reclaimFor(s.src)
+		defer stop()
+	}
 	h, err := s.src.Acquire(ctx, &s.req)
 	if err != nil {
 		return err
@@ -110,15 +118,24 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 // unbind gives the connection back: at once if it is fit for the next holder, else to be mended or destroyed elsewhere.
 // It does no I/O and does not block.
 func (s *Session) unbind() {
-	c, h := s.conn, s.h
-	if c == nil {
-		return
+	if s.conn != nil {
+		giveBack(s.detach())
 	}
-	end, mend := c.fate()
+}
+
+// detach makes the session unbound, and returns what it was bound to and what is to become of that.
+func (s *Session) detach() (c *Conn, h lifecycle.Handle[*Conn], end lifecycle.EndReason, mend bool) {
+	c, h = s.conn, s.h
+	end, mend = c.fate()
 	if s.tx != nil { // an inner driver's transaction that nobody ended
 		end = lifecycle.EndBusy
 	}
 	s.forgetConn()
+	return c, h, end, mend
+}
+
+// giveBack ends a lending whose session is detached.
+func giveBack(c *Conn, h lifecycle.Handle[*Conn], end lifecycle.EndReason, mend bool) {
 	switch {
 	case end != lifecycle.EndNone:
 		h.Destroy(end)
@@ -232,8 +249,17 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
 			s.began = before
 		}
+		s.rest()
 	}
 	return err
+}
+
+// rest is the end of an operation: behind a wrapper it may be all that is ever seen of a check-in. The session must not
+// be touched after it.
+func (s *Session) rest() {
+	if s.wrapped && s.conn != nil && !s.inTx && s.unread == 0 && s.checkins.unsure() {
+		s.checkins.park(s)
+	}
 }
 
 // begin notes the begin of an operation, and returns when the one before began. The first after a binding begins with
@@ -274,10 +300,6 @@ func (s *Session) finish(began mono.Time, err error) {
 	}
 	if s.unread == 0 {
 		c.idleIn.Store(s.h.Epoch())
-	}
-	if s.wrapped && !s.inTx && s.unread == 0 && s.checkins.unsure() && s.src.Contended() {
-		s.unbind()
-		s.untold = true
 	}
 }
 
@@ -361,6 +383,9 @@ func (s *Session) CheckNamedValue(*driver.NamedValue) error { return nil }
 
 // ResetSession implements driver.SessionResetter: it is a check-out.
 func (s *Session) ResetSession(ctx context.Context) error {
+	if s.wrapped {
+		s.checkins.unpark(s)
+	}
 	if s.conn != nil {
 		s.checkins.report(s.conn.opts)
 		s.unbind()
@@ -374,6 +399,9 @@ func (s *Session) IsValid() bool {
 	if s.checkins.unsure() {
 		s.checkins.see()
 	}
+	if s.wrapped {
+		s.checkins.unpark(s)
+	}
 	s.unbind()
 	s.checkout, s.lost, s.untold = nil, nil, false
 	return !s.closed
@@ -381,6 +409,9 @@ func (s *Session) IsValid() bool {
 
 // Close implements driver.Conn: it is a check-in, and the session's end.
 func (s *Session) Close() error {
+	if s.wrapped {
+		s.checkins.unpark(s)
+	}
 	s.closed = true
 	s.unbind()
 	s.checkout = nil

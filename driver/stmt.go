@@ -70,7 +70,7 @@ func (c *Conn) prepare(ctx context.Context, s *Session, query string) (*stmt, er
 	if err == nil {
 		st.inputs = len(sd.ParamOIDs)
 	}
-	return st, err
+	return st, c.harmless(ctx, err)
 }
 
 // prepareNamed sees to it that pgx knows query as a prepared statement.
@@ -86,7 +86,7 @@ func (c *Conn) prepareNamed(ctx context.Context, query string) (*prepared, error
 	}
 	sd, err := c.pg.Prepare(ctx, query, query)
 	if err != nil {
-		return nil, err
+		return nil, c.harmless(ctx, err)
 	}
 	p = &prepared{inputs: len(sd.ParamOIDs)}
 	if old := c.stmts.put(query, p); old != nil {

@@ -116,3 +116,6 @@ func (p *Pool[T]) Allowance() int {
 	defer p.mu.Unlock()
 	return p.allowance
 }
+
+// Coarse reports whether the clock is read once a tick and not twice a lending.
+func (p *Pool[T]) Coarse() bool { return p.clock.coarse.Load() != 0 }

@@ -30,7 +30,7 @@ func (w *works) perSecond(from time.Time) (most int) {
 
 func TestServerThatIsDownIsTriedAFewTimesASecondByOneProber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const minutes = 3
+		const minutes = 1
 		w := &works{createTakes: 5 * time.Millisecond, createFails: errDown}
 		p := newPool(t, w, lifecycle.Config[*thing]{Min: 2, Max: 50, AcquireTimeout: 30 * time.Second})
 		start := time.Now()

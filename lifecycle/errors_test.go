@@ -68,13 +68,16 @@ func TestAcquireErrorSaysOnceWhyNothingCanBeOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{createFails: errDown}
 		p := newPool(t, w, lifecycle.Config[*thing]{Max: 3, AcquireTimeout: 10 * time.Second})
-		for what, e := range map[string]*lifecycle.AcquireError{
-			"refused from the queue": call(t.Context(), p, priority.Options{}).refused(t),
-			"refused at once":        call(t.Context(), p, priority.Options{}).refused(t),
-			"timed out":              call(t.Context(), p, priority.Options{Retries: 1}).refused(t),
-		} {
-			if n := strings.Count(e.Error(), errDown.Error()); n != 1 || e.LastFailure == nil {
-				t.Errorf("%s: it is said %d times: %v", what, n, e)
+		fromQueue := call(t.Context(), p, priority.Options{}).refused(t)
+		atOnce := call(t.Context(), p, priority.Options{}).refused(t)
+		timedOut := call(t.Context(), p, priority.Options{Retries: 1}).refused(t)
+		for _, e := range []*lifecycle.AcquireError{fromQueue, atOnce, timedOut} {
+			var failed *lifecycle.CreateError
+			if n := strings.Count(e.Error(), errDown.Error()); n != 1 || !errors.As(e, &failed) {
+				t.Errorf("it is said %d times: %v", n, e)
+			}
+			if isCause := e != timedOut; (e.LastFailure == nil) != isCause {
+				t.Errorf("the last failure of %v is %v", e, e.LastFailure)
 			}
 		}
 	})

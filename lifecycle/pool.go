@@ -411,10 +411,7 @@ func (p *Pool[T]) describe(req *Request, refused *priority.RefusedError) error {
 		e.Holders = holders[:min(len(holders), maxHolders)]
 		e.MoreHolders = len(holders) - len(e.Holders)
 	}
-	switch {
-	case refused.Reason == priority.Unavailable:
-		e.LastFailure = refused.Cause
-	case p.failures > 0 && p.phase == open:
+	if p.failures > 0 && p.phase == open && refused.Reason != priority.Unavailable { // else it is the cause
 		e.LastFailure = &CreateError{Failures: p.failures, Err: p.failure}
 	}
 	p.mu.Unlock()

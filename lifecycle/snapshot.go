@@ -37,7 +37,8 @@ type Stats struct {
 	// WaitTime is how long those who waited and were lent something waited together. UseTime is how long what was
 	// released had been held, CreateTime how long the successful creations took.
 	WaitTime, UseTime, CreateTime time.Duration
-	// Failure is why resources cannot be created at present, nil when they can.
+	// Failure is a [*CreateError] if the last try to create a resource failed, nil if it succeeded. It stays until the next
+	// try, which is made when somebody needs one.
 	Failure error
 	// Classes are the numbers of each class, High first.
 	Classes [priority.NumClasses]priority.ClassStats

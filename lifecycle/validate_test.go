@@ -141,7 +141,7 @@ func TestWhatIsNeverValidIsNotCreatedWithoutPause(t *testing.T) {
 			Max: 10, AcquireTimeout: time.Second,
 			Validate: func(context.Context, *thing, time.Duration) error { return errStale },
 		})
-		end := time.Now().Add(time.Minute)
+		end := time.Now().Add(20 * time.Second)
 		callers := make(chan struct{})
 		for range 20 {
 			go func() {
@@ -159,8 +159,52 @@ func TestWhatIsNeverValidIsNotCreatedWithoutPause(t *testing.T) {
 		for range 20 {
 			<-callers
 		}
-		if n := w.attempts(); n > 60*5+10 {
-			t.Errorf("%d creations in a minute, all of no use", n)
+		if n := w.attempts(); n > 20*5+10 {
+			t.Errorf("%d creations in 20 s, all of no use", n)
+		}
+	})
+}
+
+func TestOthersNeedNotWaitForWhatIsNeverValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createTakes: time.Second}
+		p := newPool(t, w, lifecycle.Config[*thing]{
+			Max: 1, AcquireTimeout: time.Minute,
+			Validate: func(context.Context, *thing, time.Duration) error { return errStale },
+		})
+		first := call(t.Context(), p, priority.Options{})
+		second := call(t.Context(), p, priority.Options{})
+		patient := call(t.Context(), p, priority.Options{Retries: 1})
+		for _, c := range []*caller{first, second} {
+			e := c.refused(t)
+			if c.waited != time.Second || !errors.Is(e, priority.ErrUnavailable) || !errors.Is(e, errStale) {
+				t.Errorf("after %s: %v", c.waited, e)
+			}
+		}
+		if e := patient.refused(t); patient.waited != time.Minute || !errors.Is(e, errStale) {
+			t.Errorf("patient: after %s: %v", patient.waited, e)
+		}
+	})
+}
+
+func TestPoolGrowsAtFullSpeedAgainOnceOneIsValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createTakes: 10 * time.Millisecond}
+		valid := false
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 20, Validate: func(context.Context, *thing, time.Duration) error {
+			if !valid {
+				return errStale
+			}
+			return nil
+		}})
+		_ = call(t.Context(), p, priority.Options{}).refused(t)
+		valid = true
+		time.Sleep(time.Second)
+		if slowest := spike(t, p, 20, time.Minute); slowest > 100*time.Millisecond {
+			t.Errorf("the last of 20 was served after %s", slowest)
+		}
+		if f := p.Stats().Failure; f != nil {
+			t.Errorf("still says %v", f)
 		}
 	})
 }

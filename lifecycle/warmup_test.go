@@ -93,8 +93,8 @@ func TestWarmupSaysWhyThoughAnotherCreationSucceededMeanwhile(t *testing.T) {
 
 func TestWarmupRefusesMoreThanTheMaximum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &works{createTakes: time.Second}
-		p := newPool(t, w, lifecycle.Config[*thing]{Max: 10})
+		w := &works{hangs: true}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 10, CreateTimeout: 2 * time.Hour})
 		if err := p.Warmup(t.Context(), 11); err == nil || !strings.Contains(err.Error(), "maximum is 10") || w.attempts() > 0 {
 			t.Errorf("Warmup(11) said %v after %d attempts", err, w.attempts())
 		}
