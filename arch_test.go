@@ -66,9 +66,9 @@ var apart = map[string][]string{
 // scaffolds. A test of a lower part may look at it through a higher one where the lower part alone would have to be
 // mocked; it stands here so that each such look upward was a decision.
 var allowedInTests = map[string][]string{
-	"driver":    {"connector", ""},
-	"priority":  {"database/sql/driver", "net"}, // its errors must match, or not match, what these have
-	"lifecycle": {"net"},                        // so must its, and an example keeps network connections
+	"driver":    {"connector", "", "github.com/DATA-DOG/go-sqlmock"}, // the last is what users put inside in their tests
+	"priority":  {"database/sql/driver", "net"},                      // its errors must match, or not match, what these have
+	"lifecycle": {"net"},                                             // so must its, and an example keeps network connections
 	"":          {pgxModule},
 }
 

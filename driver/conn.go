@@ -49,8 +49,9 @@ type Conn struct {
 	// Counted is its owner's mark, under its owner's lock, that its numbers have been added to the totals.
 	Counted bool
 
-	used   bool // has served before
-	broken bool // must not serve again
+	used   bool          // has served before
+	spent  []driver.Stmt // of an inner driver other than pgx, to be closed before it serves again
+	broken bool          // must not serve again
 
 	// What snapshots read. The count of operations and the time they took are kept as what differs from the common case,
 	// one operation a holder, so that this case pays for none of it.
@@ -102,6 +103,7 @@ func (c *Conn) Close(ctx context.Context) error {
 	if c.pg != nil {
 		return c.pg.Close(ctx)
 	}
+	c.closeSpent()
 	c.stmts.closeAll()
 	return c.inner.Close()
 }
@@ -123,6 +125,7 @@ func (c *Conn) Validate(ctx context.Context, idle time.Duration) error {
 		return errConnBroken
 	}
 	if c.pg == nil {
+		c.closeSpent()
 		if c.can.resetter != nil && !first {
 			return c.can.resetter.ResetSession(ctx)
 		}

@@ -73,7 +73,7 @@ func (c *Conn) innerStmt(ctx context.Context, query string) (driver.Stmt, error)
 		return nil, err
 	}
 	if old := c.stmts.put(query, &prepared{inner: st}); old != nil {
-		return st, old.inner.Close()
+		c.spent = append(c.spent, old.inner) // its rows may be open
 	}
 	return st, nil
 }
@@ -98,11 +98,13 @@ func (c *Conn) innerExec(ctx context.Context, query string, args []driver.NamedV
 			return res, err
 		}
 	}
-	st, done, err := c.stmtFor(ctx, query, byStmt)
+	st, own, err := c.stmtFor(ctx, query, byStmt)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	if own {
+		defer st.Close()
+	}
 	args, err = checkArgs(c.can.checker, st, args)
 	if err != nil {
 		return nil, err
@@ -140,10 +142,12 @@ func (c *Conn) innerQuery(ctx context.Context, query string, args []driver.Named
 			return rows, err
 		}
 	}
-	// The statement must outlive its rows, so it is kept as one that the caller prepared.
-	st, _, err := c.stmtFor(ctx, query, true)
+	st, own, err := c.stmtFor(ctx, query, byStmt)
 	if err != nil {
 		return nil, err
+	}
+	if own {
+		c.spent = append(c.spent, st)
 	}
 	args, err = checkArgs(c.can.checker, st, args)
 	if err != nil {
@@ -174,15 +178,22 @@ func (c *Conn) queryDirect(ctx context.Context, query string, args []driver.Name
 	return c.can.oldQuery.Query(query, values)
 }
 
-// stmtFor returns a statement for query, and what is to be done when it has run: kept ones stay.
-func (c *Conn) stmtFor(ctx context.Context, query string, keep bool) (driver.Stmt, func(), error) {
-	if keep {
-		st, err := c.innerStmt(ctx, query)
-		return st, func() {}, err
+// stmtFor returns a statement for query: the one that is kept, if the caller prepared it, else one for this call alone,
+// which own says.
+func (c *Conn) stmtFor(ctx context.Context, query string, byStmt bool) (st driver.Stmt, own bool, err error) {
+	if byStmt {
+		st, err = c.innerStmt(ctx, query)
+		return st, false, err
 	}
-	st, err := c.innerPrepare(ctx, query)
-	if err != nil {
-		return nil, nil, err
+	st, err = c.innerPrepare(ctx, query)
+	return st, true, err
+}
+
+// closeSpent closes the statements that earlier holders used up. It is not done at once: the rows of a driver other than
+// pgx pass unwrapped, so their end is not seen before the check-in, and a check-in must not speak to a server.
+func (c *Conn) closeSpent() {
+	for _, st := range c.spent {
+		st.Close()
 	}
-	return st, func() { st.Close() }, nil
+	c.spent = nil
 }

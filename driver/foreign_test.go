@@ -205,3 +205,44 @@ func TestStatementsOfOtherDriversAreClosedWithTheirConnection(t *testing.T) {
 		t.Errorf("%d connections opened, %d closed, %d statements left open", opened, closed, stmts)
 	}
 }
+
+// Two results of the same text may be read at the same time where the driver can: each needs a statement of its own, as on
+// plain database/sql.
+func TestTwoOpenResultsOfOneTextDoNotShareAStatement(t *testing.T) {
+	testdb.NoLeaks(t)
+	f := &fake{wrapStmt: func(s *fakeStmt) driver.Stmt { return &soleStmt{fakeStmt: s} }}
+	db, _ := onFake(t, f, 1)
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	first, err := tx.QueryContext(t.Context(), "any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	first.Next()
+	second, err := tx.QueryContext(t.Context(), "any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	if !first.Next() {
+		t.Errorf("the second result ended the first: %v", first.Err())
+	}
+}
+
+// soleStmt has one result at a time: the next query ends it.
+type soleStmt struct {
+	*fakeStmt
+	last *fakeRows
+}
+
+func (s *soleStmt) Query([]driver.Value) (driver.Rows, error) {
+	if s.last != nil {
+		s.last.n = 2
+	}
+	s.last = &fakeRows{}
+	return s.last, nil
+}

@@ -2,18 +2,21 @@ package lifecycle_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
 
-// benchPool returns a pool of n things that are open.
-func benchPool(tb testing.TB, n int, observer lifecycle.Observer) *lifecycle.Pool[*thing] {
+// benchPool returns a pool of cfg's maximum of things, which are open.
+func benchPool(tb testing.TB, cfg lifecycle.Config[*thing]) *lifecycle.Pool[*thing] {
 	tb.Helper()
 	w := &works{}
-	p, err := lifecycle.NewPool(lifecycle.Config[*thing]{Max: n, Create: w.create, Destroy: w.destroy, Observer: observer})
+	cfg.Create, cfg.Destroy = w.create, w.destroy
+	p, err := lifecycle.NewPool(cfg)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -21,45 +24,52 @@ func benchPool(tb testing.TB, n int, observer lifecycle.Observer) *lifecycle.Poo
 		p.Close()
 		<-p.Done()
 	})
-	if err := p.Warmup(tb.Context(), n); err != nil {
+	if err := p.Warmup(tb.Context(), cfg.Max); err != nil {
 		tb.Fatal(err)
 	}
 	return p
 }
 
+func alwaysValid(context.Context, *thing, time.Duration) error { return nil }
+
 func TestLendingWhatIsIdleAllocatesNothing(t *testing.T) {
-	p := benchPool(t, 2, nil)
-	ctx := t.Context()
-	req := &lifecycle.Request{Options: priority.Options{Class: priority.High, Label: "x", Affinity: "y"}}
-	if n := testing.AllocsPerRun(2000, func() {
-		h, err := p.AcquireFor(ctx, req)
-		if err != nil {
-			t.Fatal(err)
+	for name, cfg := range map[string]lifecycle.Config[*thing]{
+		"plain": {Max: 2}, "validated": {Max: 2, Validate: alwaysValid},
+	} {
+		p := benchPool(t, cfg)
+		ctx := t.Context()
+		req := &lifecycle.Request{Options: priority.Options{Class: priority.High, Label: "x", Affinity: "y"}}
+		if n := testing.AllocsPerRun(2000, func() {
+			h, err := p.AcquireFor(ctx, req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Describe("z")
+			h.Release()
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
 		}
-		h.Describe("z")
-		h.Release()
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	if n := testing.AllocsPerRun(2000, func() {
-		h, err := p.Acquire(ctx)
-		if err != nil {
-			t.Fatal(err)
+		if n := testing.AllocsPerRun(2000, func() {
+			h, err := p.Acquire(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Release()
+		}); n > 1 { // the request
+			t.Errorf("%s: %v allocations by Acquire", name, n)
 		}
-		h.Release()
-	}); n > 1 { // the request
-		t.Errorf("%v allocations by Acquire", n)
 	}
 }
 
 func BenchmarkAcquireRelease(b *testing.B) {
 	var events atomic.Int64
-	for name, observer := range map[string]lifecycle.Observer{
-		"unobserved": nil,
-		"observed":   lifecycle.ObserverFunc(func(lifecycle.Event) { events.Add(1) }),
+	for name, cfg := range map[string]lifecycle.Config[*thing]{
+		"plain":     {Max: 1},
+		"validated": {Max: 1, Validate: alwaysValid},
+		"observed":  {Max: 1, Observer: lifecycle.ObserverFunc(func(lifecycle.Event) { events.Add(1) })},
 	} {
 		b.Run(name, func(b *testing.B) {
-			p := benchPool(b, 1, observer)
+			p := benchPool(b, cfg)
 			ctx, req := context.Background(), &lifecycle.Request{}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -81,7 +91,7 @@ func BenchmarkAcquireReleaseParallel(b *testing.B) {
 		"1,000 callers for one": {1, 500},
 	} {
 		b.Run(name, func(b *testing.B) {
-			p := benchPool(b, c.resources, nil)
+			p := benchPool(b, lifecycle.Config[*thing]{Max: c.resources})
 			ctx := context.Background()
 			b.SetParallelism(c.goroutines) // of each processor
 			b.ReportAllocs()
@@ -97,5 +107,26 @@ func BenchmarkAcquireReleaseParallel(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// What turning somebody away costs matters most when there are many to turn away.
+func BenchmarkRefusalWhileHundredAreHeld(b *testing.B) {
+	p := benchPool(b, lifecycle.Config[*thing]{Max: 100})
+	ctx, cancel := context.WithCancel(context.Background())
+	for range 100 {
+		h, err := p.Acquire(ctx)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer h.Release()
+	}
+	cancel()
+	req := &lifecycle.Request{}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.AcquireFor(ctx, req); !errors.Is(err, context.Canceled) {
+			b.Fatal(err)
+		}
 	}
 }

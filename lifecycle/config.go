@@ -23,8 +23,9 @@ type Config[T any] struct {
 	Name string
 
 	// Create makes a resource. It runs on a goroutine of the pool, under CreateTimeout, never under a caller's context:
-	// a caller that leaves does not waste what was begun. A panic in it counts as a failure. What its error says reaches
-	// callers and observers, so it must hold no secret.
+	// a caller that leaves does not waste what was begun. It must return when its context ends: until it does, it takes
+	// a place. A panic in it counts as a failure. What its error says reaches callers and observers, so it must hold no
+	// secret.
 	Create func(ctx context.Context) (T, error)
 	// Destroy ends a resource. It runs on a goroutine of the pool, under DestroyTimeout; until it returns, the resource
 	// counts against Max.

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -48,8 +49,17 @@ func TestAcquireErrorTellsTheRuleAndWhoIsInTheWay(t *testing.T) {
 func TestAcquireErrorNamesEightHoldersAndCountsTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, &works{}, lifecycle.Config[*thing]{Max: 11, AcquireTimeout: time.Second})
-		hs := takeAll(t, p, 11)
+		var hs []lifecycle.Handle[*thing]
+		for i := range 11 {
+			hs = append(hs, take(t, p, fmt.Sprint("number ", i+1)))
+			time.Sleep(time.Second)
+		}
 		e := call(t.Context(), p, priority.Options{}).refused(t)
+		for i, h := range e.Holders {
+			if want := fmt.Sprint("number ", i+1); h.Label != want || h.Held != time.Duration(12-i)*time.Second {
+				t.Errorf("holder %d is %s, want %s", i+1, h, want)
+			}
+		}
 		if len(e.Holders) != 8 || e.MoreHolders != 3 || !strings.HasSuffix(e.Error(), " and 3 more") {
 			t.Errorf("%d named and %d more: %v", len(e.Holders), e.MoreHolders, e)
 		}

@@ -21,7 +21,7 @@ const (
 	KindCreateError                    // one could not be created: Duration, Err
 	KindDestroy                        // a resource was destroyed: Reason, Duration is how old it was
 	KindDestroyError                   // the same, but destroying it failed: Reason, Duration, Err
-	KindInvalid                        // a resource failed its validation and is replaced: Err
+	KindInvalid                        // a resource was found to be of no use and is replaced: Reason, Err
 	KindEviction                       // idle resources were evicted: Reason, Count
 	KindReleaseUnknown                 // somebody released what he did not hold, any more
 	KindInitialized                    // Initialize opened the minimum: Count

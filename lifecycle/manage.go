@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/priority"
@@ -96,11 +97,11 @@ func (p *Pool[T]) Resize(minimum, maximum int) error {
 	}
 	p.cfg.Min, p.cfg.Max = minimum, maximum
 	p.note(&rep, Event{Kind: KindResize, Count: maximum})
-	for p.live > maximum && len(p.idle) > 0 {
-		r := p.idle[0] // the longest idle
-		p.idle = append(p.idle[:0], p.idle[1:]...)
+	surplus := max(0, min(p.live-maximum, len(p.idle)))
+	for _, r := range p.idle[:surplus] { // the longest idle
 		p.retireLocked(r, EndShrunk, now, &rep)
 	}
+	p.idle = slices.Delete(p.idle, 0, surplus)
 	p.planLocked(&rep)
 	p.changedLocked()
 	p.mu.Unlock()
@@ -147,12 +148,8 @@ func (p *Pool[T]) Evict(id uint64) bool {
 		p.mu.Unlock()
 		return true
 	}
-	for i := range p.idle {
-		if p.idle[i] == r {
-			p.idle = append(p.idle[:i], p.idle[i+1:]...)
-			break
-		}
-	}
+	i := slices.Index(p.idle, r)
+	p.idle = slices.Delete(p.idle, i, i+1)
 	p.note(&rep, Event{Kind: KindEviction, Resource: id, Reason: EndEvicted, Count: 1})
 	p.removeLocked(r, EndEvicted, now, &rep)
 	p.mu.Unlock()

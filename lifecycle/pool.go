@@ -25,7 +25,7 @@ const (
 type Pool[T any] struct {
 	cfg Config[T] // private copy with defaults; Min and Max in it are guarded by mu
 
-	ctx    context.Context // of creations; ended by Close
+	ctx    context.Context // of creations; ended by Close and Drain
 	cancel context.CancelFunc
 
 	// mu guards everything below, and every resource. It is held for a few dozen instructions on the way of a caller;
@@ -227,18 +227,23 @@ func (p *Pool[T]) lendLocked(req *Request, now mono.Time) *resource[T] {
 
 // handOut makes sure that what was lent is good, replacing it as often as need be, and tells the observer.
 func (p *Pool[T]) handOut(ctx context.Context, h Handle[T], req *Request, came mono.Time) (Handle[T], error) {
-	if p.cfg.Validate != nil {
-		for err := p.validate(ctx, h); err != nil; err = p.validate(ctx, h) {
-			if h.res.uses == 1 {
-				p.useless(err)
-			}
-			if err := p.replace(ctx, &h, req, came, EndInvalid, err, false); err != nil {
-				return Handle[T]{}, err
-			}
+	if p.cfg.Validate == nil && p.cfg.Observer == nil {
+		return h, nil
+	}
+	return p.handOutWith(ctx, h, req, came)
+}
+
+// handOutWith is handOut where there is somebody to ask or to tell. Should they panic, the resource is destroyed, its
+// permit is given back, and the panic goes on.
+func (p *Pool[T]) handOutWith(ctx context.Context, h Handle[T], req *Request, came mono.Time) (Handle[T], error) {
+	returned := false
+	defer func() {
+		if !returned && h.res != nil {
+			p.giveBack(h.res, h.epoch, EndPanicked, false)
 		}
-		if h.res.uses == 1 {
-			p.useful()
-		}
+	}()
+	if err := p.prove(ctx, &h, req, came); err != nil {
+		return Handle[T]{}, err
 	}
 	if p.cfg.Observer != nil {
 		p.emit(Event{
@@ -246,21 +251,31 @@ func (p *Pool[T]) handOut(ctx context.Context, h Handle[T], req *Request, came m
 			Wait: mono.Since(came),
 		})
 	}
+	returned = true
 	return h, nil
 }
 
-// validate asks whether the resource, of which the observer was not told yet, may be lent. Should the question panic, the
-// resource is destroyed, its permit is given back, and the panic goes on.
-func (p *Pool[T]) validate(ctx context.Context, h Handle[T]) error {
-	returned := false
-	defer func() {
-		if !returned {
-			p.giveBack(h.res, h.epoch, EndPanicked, false)
+// prove validates what h holds, and replaces it until it holds something good. When that fails, h holds nothing.
+func (p *Pool[T]) prove(ctx context.Context, h *Handle[T], req *Request, came mono.Time) error {
+	if p.cfg.Validate == nil {
+		return nil
+	}
+	for {
+		flaw := p.cfg.Validate(ctx, h.res.value, h.res.rested)
+		first := h.res.uses == 1
+		if flaw == nil {
+			if first {
+				p.useful()
+			}
+			return nil
 		}
-	}()
-	err := p.cfg.Validate(ctx, h.res.value, h.res.rested)
-	returned = true
-	return err
+		if first {
+			p.useless(flaw)
+		}
+		if err := p.replace(ctx, h, req, came, EndInvalid, flaw, false); err != nil {
+			return err
+		}
+	}
 }
 
 // Replace destroys the resource that h holds, for reason and because of cause, and makes h hold another, under the same
@@ -407,9 +422,8 @@ func (p *Pool[T]) describe(req *Request, refused *priority.RefusedError) error {
 	refused.Limit, refused.InUse = p.cfg.Max, p.sched.Out()
 	e.Open, e.Opening, e.Max = p.live, p.creating, p.cfg.Max
 	if refused.Reason != priority.Closed {
-		holders := p.holdersLocked(now)
-		e.Holders = holders[:min(len(holders), maxHolders)]
-		e.MoreHolders = len(holders) - len(e.Holders)
+		e.Holders = p.longestHoldersLocked(now)
+		e.MoreHolders = p.sched.Out() - len(e.Holders)
 	}
 	if p.failures > 0 && p.phase == open && refused.Reason != priority.Unavailable { // else it is the cause
 		e.LastFailure = &CreateError{Failures: p.failures, Err: p.failure}

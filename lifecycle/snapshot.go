@@ -149,6 +149,33 @@ func (p *Pool[T]) holdersLocked(now mono.Time) []Holder {
 	return holders
 }
 
+// longestHoldersLocked returns who has held longest, as many as an error names, longest first. It sorts nothing: under
+// overload it is asked for each caller that is turned away, while those who could be served wait for the lock.
+func (p *Pool[T]) longestHoldersLocked(now mono.Time) []Holder {
+	longest := make([]*resource[T], 0, maxHolders)
+	for _, r := range p.all {
+		if r.state != InUse {
+			continue
+		}
+		at := len(longest)
+		for at > 0 && longest[at-1].since > r.since {
+			at--
+		}
+		if at == maxHolders {
+			continue
+		}
+		longest = slices.Insert(longest[:min(len(longest), maxHolders-1)], at, r)
+	}
+	if len(longest) == 0 {
+		return nil
+	}
+	holders := make([]Holder, len(longest))
+	for i, r := range longest {
+		holders[i] = r.holder(now)
+	}
+	return holders
+}
+
 // Contended reports whether somebody waits for a resource.
 func (p *Pool[T]) Contended() bool {
 	p.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -329,4 +330,41 @@ func TestReplaceForNoReasonStillReplaces(t *testing.T) {
 		}
 		h.Release()
 	})
+}
+
+func TestPanicOfTheObserverGivesThePermitBack(t *testing.T) {
+	for _, kind := range []lifecycle.Kind{lifecycle.KindAcquire, lifecycle.KindInvalid} {
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := &judge{bad: map[int]bool{1: kind == lifecycle.KindInvalid}}
+				var once sync.Once
+				p, err := lifecycle.NewPool(lifecycle.Config[*thing]{
+					Max: 1, Create: (&works{}).create, Destroy: (&works{}).destroy, Validate: j.validate,
+					Observer: lifecycle.ObserverFunc(func(e lifecycle.Event) {
+						if e.Kind == kind {
+							once.Do(func() { panic("boom") })
+						}
+					}),
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				func() {
+					defer func() {
+						if v := recover(); v != "boom" {
+							t.Errorf("recovered %v", v)
+						}
+					}()
+					_, _ = p.Acquire(t.Context())
+				}()
+				synctest.Wait()
+				check(t, p)
+				if s := p.Stats(); s.InUse != 0 || s.Destroyed[lifecycle.EndPanicked] != 1 {
+					t.Errorf("%+v", s)
+				}
+				p.Close()
+				<-p.Done()
+			})
+		})
+	}
 }
