@@ -21,9 +21,9 @@
 // # Who may do what
 //
 // A session is used by one goroutine at a time, as the driver contract has it, and so needs no lock, but for the one behind
-// a wrapper whose connection others may take. A Conn is used by
-// the session that holds it and by nobody else, but for the counters in it, which are atomic, so that snapshots can be
-// taken at any time.
+// a wrapper whose connection others may take: that is parked, and Checkins.mu guards it while it is. A Conn is used by the
+// session that holds it and by nobody else, but for the counters in it, which are atomic, so that snapshots can be taken at
+// any time.
 //
 // # Wrappers
 //
