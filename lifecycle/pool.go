@@ -107,7 +107,7 @@ func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], erro
 	if !p.crowded.Load() {
 		p.mu.Lock()
 		if p.phase == open && p.sched.TryAdmit(req.Class) {
-			r := p.lendLocked(req, now)
+			r := p.lendLocked(req, req.Class, req.Affinity != "", now)
 			h := Handle[T]{pool: p, res: r, epoch: r.epoch}
 			p.mu.Unlock()
 			return p.handOut(ctx, h, req, now)
@@ -136,7 +136,7 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 		return Handle[T]{}, p.turnAway(req, since, priority.Closed, p.shutCause())
 	}
 	if p.sched.TryAdmit(req.Class) {
-		r := p.lendLocked(req, mono.Now())
+		r := p.lendLocked(req, req.Class, req.Affinity != "", mono.Now())
 		h := Handle[T]{pool: p, res: r, epoch: r.epoch}
 		p.mu.Unlock()
 		return h, nil
@@ -197,14 +197,15 @@ func (p *Pool[T]) leave(ctx context.Context, w *priority.Waiter, req *Request) (
 }
 
 // lendLocked takes the resource from the stack, or the one that served the request's affinity key last, and makes it the
-// caller's, whose permit is out.
-func (p *Pool[T]) lendLocked(req *Request, now mono.Time) *resource[T] {
+// caller's, whose permit is out. class and picky are what req says of its class and of whether it has such a key: for one
+// who waited among many, req is out of the caches, and its waiter, which says the same, is not.
+func (p *Pool[T]) lendLocked(req *Request, class priority.Class, picky bool, now mono.Time) *resource[T] {
 	last := len(p.idle) - 1
 	if last < 0 {
 		panic("poolsql: bug: a permit was granted and no resource is idle")
 	}
 	r := p.idle[last]
-	if req.Affinity != "" {
+	if picky {
 		for i := last; i >= 0; i-- {
 			if p.idle[i].affinity == req.Affinity {
 				r = p.idle[i]
@@ -221,7 +222,7 @@ func (p *Pool[T]) lendLocked(req *Request, now mono.Time) *resource[T] {
 	r.epoch++
 	r.uses++
 	r.since = now
-	r.req, r.class = req, req.Class
+	r.req, r.class = req, class
 	return r
 }
 
@@ -387,7 +388,7 @@ func (p *Pool[T]) removeLocked(r *resource[T], reason EndReason, now mono.Time, 
 // dispatchLocked lends what is idle to those who may have it.
 func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
 	for w := p.sched.Next(now, b); w != nil; w = p.sched.Next(now, b) {
-		r := p.lendLocked(w.Value().(*Request), now)
+		r := p.lendLocked(w.Value().(*Request), w.Class(), w.Picky(), now)
 		w.SetValue(r)
 		b.Add(w)
 	}

@@ -324,7 +324,7 @@ func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
 func (s *Scheduler) RefuseAll(reason Reason, cause error, sparePatient bool, b *Batch) {
 	for w := s.oldest; w != nil; {
 		newer := w.newer
-		if !sparePatient || !w.patient {
+		if !sparePatient || w.traits&patient == 0 {
 			s.refuse(w, reason, cause, b)
 		}
 		w = newer

@@ -19,6 +19,14 @@ const (
 	left                // its context ended and it took itself off the queue
 )
 
+// traits are what a waiter's options say of it, in one byte.
+type traits uint8
+
+const (
+	patient traits = 1 << iota // waits for what cannot be had at present
+	picky                      // has an affinity key
+)
+
 // A Waiter is one caller's place in a [Scheduler]'s queue. Waiters are recycled: its caller gives it back with Free,
 // and forgets it.
 type Waiter struct {
@@ -31,9 +39,9 @@ type Waiter struct {
 
 	state        waiterState
 	reason       Reason
-	class        Class // fixed from NewWaiter on
-	patient      bool  // fixed from NewWaiter on
-	depth        int32 // how many waited when it was turned away
+	class        Class  // fixed from NewWaiter on
+	traits       traits // fixed from NewWaiter on
+	depth        int32  // how many waited when it was turned away
 	line         *line
 	next, prev   *Waiter // its neighbors in the line; once off the queue, next chains a Batch
 	older, newer *Waiter // its neighbors in the order of arrival
@@ -71,7 +79,12 @@ func NewWaiter(ctx context.Context, o *Options, since Time) *Waiter {
 		w = waiters.Get().(*Waiter)
 	}
 	w.class = o.Class
-	w.patient = o.Retries > 0
+	if o.Retries > 0 {
+		w.traits |= patient
+	}
+	if o.Affinity != "" {
+		w.traits |= picky
+	}
 	w.tenant = o.Tenant
 	w.done = ctx.Done()
 	w.since = since
@@ -109,6 +122,12 @@ func (w *Waiter) Wait(ctx context.Context) bool {
 
 // Granted reports whether w was granted a permit, as opposed to turned away. It may be asked after Wait returned true.
 func (w *Waiter) Granted() bool { return w.state == granted }
+
+// Class returns the class of w's caller.
+func (w *Waiter) Class() Class { return w.class }
+
+// Picky reports whether w's caller has an affinity key.
+func (w *Waiter) Picky() bool { return w.traits&picky != 0 }
 
 // Since returns when w's caller came.
 func (w *Waiter) Since() Time { return w.since }
