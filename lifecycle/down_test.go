@@ -51,7 +51,7 @@ func TestServerThatIsDownIsTriedAFewTimesASecondByOneProber(t *testing.T) {
 					switch {
 					case !errors.Is(err, errDown):
 						t.Errorf("%v does not say why", err)
-					case o.Retries > 0 && (waited != 30*time.Second || !errors.Is(err, priority.ErrTimeout)):
+					case o.Retries > 0 && (!near(waited, 30*time.Second) || !errors.Is(err, priority.ErrTimeout)):
 						t.Errorf("a patient caller waited %s: %v", waited, err)
 					case o.Retries == 0 && (waited > 10*time.Millisecond || e.Refused.Reason != priority.Unavailable):
 						t.Errorf("an impatient caller waited %s: %v", waited, err)
@@ -158,7 +158,7 @@ func TestCallersWaitForWhatIsThereWhileCreationFails(t *testing.T) {
 		}
 		h.Release()
 		c.served(t)
-		if c.waited != 10*time.Second {
+		if !near(c.waited, 10*time.Second) {
 			t.Errorf("served after %s", c.waited)
 		}
 
@@ -169,7 +169,7 @@ func TestCallersWaitForWhatIsThereWhileCreationFails(t *testing.T) {
 		if !errors.Is(e, errDown) || quick.waited > 250*time.Millisecond {
 			t.Errorf("after %s: %v", quick.waited, e)
 		}
-		if e := patient.refused(t); patient.waited != time.Minute || !errors.Is(e, priority.ErrTimeout) {
+		if e := patient.refused(t); !near(patient.waited, time.Minute) || !errors.Is(e, priority.ErrTimeout) {
 			t.Errorf("patient: after %s: %v", patient.waited, e)
 		}
 	})

@@ -280,8 +280,8 @@ func (p *Pool[T]) prove(ctx context.Context, h *Handle[T], req *Request, came mo
 }
 
 // Replace destroys the resource that h holds, for reason and because of cause, and makes h hold another, under the same
-// claim: its caller has waited its turn, and goes before all others of its class. When that fails, h holds nothing. It
-// is meant for one who finds, before anything was done with it, that what he was lent is of no use. The observer is told
+// claim: its caller has waited its turn, and goes before all others of its class. h must hold something; when Replace
+// fails, it holds nothing. It is meant for one who finds, before anything was done with it, that what he was lent is of no use. The observer is told
 // of a release and of an acquire.
 func (p *Pool[T]) Replace(ctx context.Context, h *Handle[T], req *Request, reason EndReason, cause error) error {
 	came := mono.Now()

@@ -54,7 +54,8 @@ type Handle[T any] struct {
 // Held reports whether h was acquired and not released through this very variable.
 func (h *Handle[T]) Held() bool { return h.res != nil }
 
-// Value returns the resource. It panics on a handle that holds nothing.
+// Value returns the resource. It panics on a handle that holds nothing; it does not notice that a copy of the handle was
+// released.
 func (h *Handle[T]) Value() T { return h.res.value }
 
 // ID returns the resource's id, 0 on a handle that holds nothing.
@@ -65,7 +66,7 @@ func (h *Handle[T]) ID() uint64 {
 	return h.res.id
 }
 
-// Uses returns how often the resource was lent, this time included.
+// Uses returns how often the resource was lent, this time included. Only its holder may ask.
 func (h *Handle[T]) Uses() uint64 { return h.res.uses }
 
 // Describe says what the holder is about to do now, for the list of who holds what.

@@ -238,6 +238,9 @@ func call(ctx context.Context, p *lifecycle.Pool[*thing], o priority.Options) *c
 	return c
 }
 
+// near reports whether d is want, but for what the pool's clock cannot tell apart.
+func near(d, want time.Duration) bool { return (d - want).Abs() < 10*time.Nanosecond }
+
 // decided reports whether the caller has been served or turned away.
 func (c *caller) decided() bool {
 	select {
