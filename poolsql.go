@@ -94,8 +94,8 @@ func WithTimeout(ctx context.Context, d time.Duration) context.Context {
 	return priority.WithTimeout(ctx, d)
 }
 
-// WithRetries returns a context whose calls ask to be tried again: while the database is down they wait for it until
-// their acquire timeout, where others fail at once.
+// WithRetries returns a context whose calls, for n above zero, wait for a database that is down until their acquire
+// timeout, where others fail at once. Nothing is run twice.
 func WithRetries(ctx context.Context, n int) context.Context { return priority.WithRetries(ctx, n) }
 
 // WithLabel returns a context whose calls are named label in errors, events and the list of who holds what.

@@ -83,8 +83,8 @@ func (c *Connector) sum(conn *pooldriver.Conn) {
 
 // Connect implements driver.Connector. It returns a session, at once: connections are dialed when a session needs one.
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
-	if c.err != nil {
-		return nil, c.err
+	if err := c.Err(); err != nil {
+		return nil, err
 	}
 	return pooldriver.NewSession(ctx, source{c}), nil
 }
@@ -92,7 +92,8 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements driver.Connector. FromDB finds the connector by it.
 func (c *Connector) Driver() driver.Driver { return Driver{c} }
 
-// Config returns a copy of the configuration in force, defaults set. It is the zero value if the configuration is bad.
+// Config returns a copy of the configuration that the connector was made with, defaults set. It is the zero value if the
+// configuration is bad. What Resize changed since is in [Connector.Stats].
 func (c *Connector) Config() Config {
 	if c.cfg == nil {
 		return Config{}
@@ -105,17 +106,25 @@ func (c *Connector) Config() Config {
 }
 
 // Err returns what is wrong with the configuration, nil if nothing is.
-func (c *Connector) Err() error { return c.err }
+func (c *Connector) Err() error {
+	if c.err == nil && c.pool == nil {
+		return errNotMade
+	}
+	return c.err
+}
 
-// Do lends a pgx connection to f, with the same claim as a statement under ctx has: its class, tenant, label and
-// timeouts. It is the way to what database/sql cannot say: batches, CopyFrom, LISTEN. The connection must not be used
+// errNotMade is what a zero Connector answers.
+var errNotMade = errors.New("poolsql: a Connector must be made by NewConnector")
+
+// Do lends a pgx connection to f, with the same claim as a statement under ctx has: its class, tenant, label and the rest,
+// but for the timeout of statements, which f sends itself. It is the way to what database/sql cannot say: batches, CopyFrom, LISTEN. The connection must not be used
 // after f has returned. A transaction that f leaves open is rolled back; a connection that f leaves busy is closed. f is
 // not run again when it fails.
 //
 // It fails with a [*lifecycle.AcquireError] if no connection could be had, and f has not run then.
 func (c *Connector) Do(ctx context.Context, f func(*pgx.Conn) error) error {
-	if c.err != nil {
-		return c.err
+	if err := c.Err(); err != nil {
+		return err
 	}
 	s := pooldriver.NewSession(ctx, source{c})
 	defer s.Close()
@@ -124,26 +133,26 @@ func (c *Connector) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 
 // Warmup returns when n connections are open, those in use included, or with the first failure to open one.
 func (c *Connector) Warmup(ctx context.Context, n int) error {
-	if c.err != nil {
-		return c.err
+	if err := c.Err(); err != nil {
+		return err
 	}
 	return c.pool.Warmup(ctx, n)
 }
 
 // Reset retires every connection: idle ones at once, those in use when they come back. Callers do not notice.
 func (c *Connector) Reset() {
-	if c.err == nil {
+	if c.Err() == nil {
 		c.pool.Reset()
 	}
 }
 
 // Evict retires the connection with this id, at once if it is idle, else when it comes back, and reports whether there
 // is such a one. Its id is that of [Connector.Connections].
-func (c *Connector) Evict(id uint64) bool { return c.err == nil && c.pool.Evict(id) }
+func (c *Connector) Evict(id uint64) bool { return c.Err() == nil && c.pool.Evict(id) }
 
 // Clear turns away everybody who waits for a connection, with an error that tells reason, and returns how many they were.
 func (c *Connector) Clear(reason string) int {
-	if c.err != nil {
+	if c.Err() != nil {
 		return 0
 	}
 	return c.pool.Clear(reason)
@@ -152,8 +161,8 @@ func (c *Connector) Clear(reason string) int {
 // Resize changes MinConns and MaxConns while the pool is in use. Connections above a lowered maximum are closed, those in
 // use when they come back.
 func (c *Connector) Resize(minConns, maxConns int) error {
-	if c.err != nil {
-		return c.err
+	if err := c.Err(); err != nil {
+		return err
 	}
 	return c.pool.Resize(minConns, maxConns)
 }
@@ -162,8 +171,8 @@ func (c *Connector) Resize(minConns, maxConns int) error {
 // the last connection is closed. When ctx ends first it returns a [*lifecycle.DrainError] that names who still holds
 // what; each connection is then closed when it comes back.
 func (c *Connector) Drain(ctx context.Context) error {
-	if c.err != nil {
-		return c.err
+	if err := c.Err(); err != nil {
+		return err
 	}
 	return c.pool.Drain(ctx)
 }
@@ -171,7 +180,7 @@ func (c *Connector) Drain(ctx context.Context) error {
 // Close shuts the pool and returns at once: new work is refused, idle connections are closed, and those in use are when
 // they come back. (*sql.DB).Close calls it.
 func (c *Connector) Close() error {
-	if c.err == nil {
+	if c.Err() == nil {
 		c.pool.Close()
 	}
 	return nil
@@ -179,7 +188,7 @@ func (c *Connector) Close() error {
 
 // Done returns a channel that is closed when, after Close or Drain, the last connection is closed.
 func (c *Connector) Done() <-chan struct{} {
-	if c.err != nil {
+	if c.Err() != nil {
 		done := make(chan struct{})
 		close(done)
 		return done

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	pooldriver "github.com/poolsql/poolsql/driver"
 )
@@ -32,22 +33,36 @@ func Open(cfg Config) (*sql.DB, error) {
 // It fails if db is on something else. It also fails, but returns the connector all the same, if somebody limited db with
 // SetMaxOpenConns: that limit would queue callers at random, before poolsql hears of them.
 func FromDB(db *sql.DB) (*Connector, error) {
+	stats := db.Stats()
+	limited := stats.MaxOpenConnections
+	if limited > 0 && stats.InUse >= limited { // to look would be to stand in that queue
+		if d, ok := db.Driver().(Driver); ok {
+			return d.connector, limitError(limited)
+		}
+		return nil, limitError(limited)
+	}
 	c, err := find(db)
-	if err != nil {
-		return nil, err
+	if err == nil && limited > 0 {
+		err = limitError(limited)
 	}
-	if n := db.Stats().MaxOpenConnections; n > 0 {
-		return c, fmt.Errorf("poolsql: SetMaxOpenConns(%d) was called on this *sql.DB, so callers queue at random inside "+
-			"database/sql, before poolsql can order them: call SetMaxOpenConns(0), and set Config.MaxConns instead", n)
-	}
-	return c, nil
+	return c, err
 }
+
+func limitError(n int) error {
+	return fmt.Errorf("poolsql: SetMaxOpenConns(%d) was called on this *sql.DB, so callers queue at random inside "+
+		"database/sql, before poolsql can order them: call SetMaxOpenConns(0), and set Config.MaxConns instead", n)
+}
+
+// findTimeout bounds the look behind a wrapper: it dials if there is no poolsql behind it.
+const findTimeout = 10 * time.Second
 
 func find(db *sql.DB) (*Connector, error) {
 	if d, ok := db.Driver().(Driver); ok {
 		return d.connector, nil
 	}
-	conn, err := db.Conn(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), findTimeout)
+	defer cancel()
+	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("poolsql: looking behind the driver, a %T: %w", db.Driver(), err)
 	}

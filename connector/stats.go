@@ -51,7 +51,7 @@ type Stats struct {
 
 // Stats returns the numbers of the instant. It costs time in proportion to the number of connections.
 func (c *Connector) Stats() Stats {
-	if c.err != nil {
+	if c.Err() != nil {
 		return Stats{}
 	}
 	p := c.pool.Stats()
@@ -135,7 +135,7 @@ type ConnInfo struct {
 
 // Connections returns what is known of each connection, in the order of their ids.
 func (c *Connector) Connections() []ConnInfo {
-	if c.err != nil {
+	if c.Err() != nil {
 		return nil
 	}
 	resources := c.pool.Resources()

@@ -3,6 +3,7 @@ package pooldriver
 import (
 	"context"
 	"database/sql/driver"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,17 +14,17 @@ import (
 const cancelGrace = 250 * time.Millisecond
 
 // bounded runs a short statement without arguments that must not be cut off by its caller's context, within limit. The
-// context's values are kept, for tracers. The limit is a deadline of the socket: where a context would cost a timer and
-// half a dozen allocations, this costs none. When it passes, pgx closes the connection.
+// context's values are kept, for tracers. When the limit passes, pgx closes the connection.
+//
+// The limit is a deadline of the socket: where a context would cost a timer and half a dozen allocations, this costs
+// none. Sockets that have no deadlines, as those through an SSH tunnel, get the context.
 func (c *Conn) bounded(ctx context.Context, sql string, limit time.Duration) (pgconn.CommandTag, error) {
 	socket := c.pg.PgConn().Conn()
-	if socket.SetDeadline(time.Now().Add(limit)) != nil { // it is closed
-		return pgconn.CommandTag{}, driver.ErrBadConn
+	if socket.SetDeadline(time.Now().Add(limit)) != nil {
+		return c.boundedByTimer(ctx, sql, limit)
 	}
 	tag, err := c.pg.Exec(context.WithoutCancel(ctx), sql)
-	if resetErr := socket.SetDeadline(time.Time{}); resetErr != nil && err == nil {
-		c.broken = true // a deadline that cannot be taken back would fail the next holder
-	}
+	c.clearDeadline(socket)
 	return tag, err
 }
 
@@ -36,20 +37,60 @@ func (c *Conn) boundedBy(ctx context.Context, sql string, limit time.Duration) (
 		return pgconn.CommandTag{}, err
 	}
 	socket := c.pg.PgConn().Conn()
+	if socket.SetDeadline(time.Now().Add(limit)) != nil {
+		return c.boundedByTimer(ctx, sql, limit)
+	}
 	shortened := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() { // after the deadline was set, which it must not be overwritten by
 		defer close(shortened)
 		_ = socket.SetDeadline(time.Now().Add(cancelGrace)) // fails on a closed socket only
 	})
-	tag, err := c.bounded(ctx, sql, limit)
-	if !stop() {
+	tag, err := c.pg.Exec(context.WithoutCancel(ctx), sql)
+	ended := !stop()
+	if ended {
 		<-shortened
-		if socket.SetDeadline(time.Time{}) != nil {
-			c.broken = true
-		}
-		if err != nil {
-			return tag, ctx.Err()
-		}
+	}
+	c.clearDeadline(socket)
+	if ended && err != nil && c.closed() {
+		err = ctx.Err()
 	}
 	return tag, err
 }
+
+// boundedByTimer is bounded where the socket has no deadlines.
+func (c *Conn) boundedByTimer(ctx context.Context, sql string, limit time.Duration) (pgconn.CommandTag, error) {
+	if c.closed() {
+		return pgconn.CommandTag{}, driver.ErrBadConn
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	return c.pg.Exec(ctx, sql)
+}
+
+// clearDeadline takes the deadline back. A connection that keeps it would fail its next holder.
+func (c *Conn) clearDeadline(socket net.Conn) {
+	if socket.SetDeadline(time.Time{}) != nil {
+		c.broken = true
+	}
+}
+
+// ping asks the server whether the connection lives, under ctx and within pingLimit, or EndTimeout if that is less.
+func (c *Conn) ping(ctx context.Context) error {
+	socket := c.pg.PgConn().Conn()
+	limit := min(pingLimit, c.opts.EndTimeout)
+	limited := socket.SetDeadline(time.Now().Add(limit)) == nil
+	if !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	err := c.pg.Ping(ctx)
+	if limited && !c.closed() {
+		c.clearDeadline(socket)
+	}
+	return err
+}
+
+// pingLimit is how long a connection that was idle may take to show that it lives. It is what a caller loses to a network
+// that swallows everything, for each connection that he finds dead.
+const pingLimit = 5 * time.Second

@@ -2,11 +2,8 @@ package pooldriver
 
 import (
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/poolsql/poolsql/lifecycle"
 )
@@ -14,82 +11,8 @@ import (
 // Checkins is what one source knows of how its sessions are told of their check-ins. The zero value is ready. Safe for
 // concurrent use.
 type Checkins struct {
-	seen atomic.Bool // some session was told of its check-in
 	told atomic.Bool // the observer has heard that some are not
-
-	mu sync.Mutex
-	// mu guards parked, and the sessions in it. A Validator of an inner driver is called with it held, as database/sql
-	// calls it with its own.
-
-	parked []*Session // bound, and between two operations, as far as can be seen; longest parked first
 }
-
-// reclaimEvery is how often those who wait look for parked connections. Sessions that are parked while somebody waits
-// are taken at once; this is for those parked a moment before.
-const reclaimEvery = 2 * time.Millisecond
-
-// park lets others have the connection of s, should they wait for one: whether s was checked in cannot be seen.
-func (c *Checkins) park(s *Session) {
-	src := s.src
-	c.mu.Lock()
-	s.parked = true
-	c.parked = append(c.parked, s)
-	c.mu.Unlock()
-	if src.Contended() {
-		c.reclaim()
-	}
-}
-
-// unpark gives s back to whoever is about to use it. Its connection may be gone.
-func (c *Checkins) unpark(s *Session) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.parked {
-		s.parked = false
-		i := slices.Index(c.parked, s)
-		c.parked = slices.Delete(c.parked, i, i+1)
-	}
-}
-
-// reclaim takes the connection of the session that was parked first.
-func (c *Checkins) reclaim() {
-	c.mu.Lock()
-	if len(c.parked) == 0 {
-		c.mu.Unlock()
-		return
-	}
-	s := c.parked[0]
-	c.parked = slices.Delete(c.parked, 0, 1)
-	s.parked, s.untold = false, true
-	conn, h, end, mend := s.detach()
-	c.mu.Unlock()
-	giveBack(conn, h, end, mend)
-}
-
-// reclaimFor takes parked connections for as long as somebody waits, until stop is called.
-func (c *Checkins) reclaimFor(src Source) (stop func()) {
-	done := make(chan struct{})
-	go func() {
-		ticker := time.NewTicker(reclaimEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				if src.Contended() {
-					c.reclaim()
-				}
-			}
-		}
-	}()
-	return func() { close(done) }
-}
-
-// unsure reports whether it is not known yet that sessions are told of their check-ins.
-func (c *Checkins) unsure() bool { return !c.seen.Load() }
-
-func (c *Checkins) see() { c.seen.Store(true) }
 
 // report tells the observer, once, that a session had to find out about its check-in by itself.
 func (c *Checkins) report(o *Options) {
@@ -98,19 +21,53 @@ func (c *Checkins) report(o *Options) {
 	}
 }
 
-// calledThroughWrapper reports whether something stands between database/sql and the connector that is making a
-// session, by looking at who called the connector. It costs a microsecond a session until the first check-in was seen.
+// Who calls is in the stack, and nowhere else: database/sql tells a driver neither who it is nor for how long it will keep
+// a connection. A look costs a microsecond or two. It is taken once a session, and behind a wrapper once a check-out,
+// until that session was told of a check-in.
+
+// calledThroughWrapper reports whether something stands between database/sql and the connector that is making a session.
 func calledThroughWrapper() bool {
-	var pcs [8]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
-	for {
-		f, more := frames.Next()
-		ours := strings.Contains(f.Function, "poolsql/driver.") || strings.Contains(f.Function, "poolsql/connector.")
-		if !ours {
-			return !strings.HasPrefix(f.Function, "database/sql.")
-		}
-		if !more {
+	wrapped := true
+	eachCaller(func(function string) bool {
+		if strings.Contains(function, "poolsql/driver.") || strings.Contains(function, "poolsql/connector.") {
 			return true
+		}
+		wrapped = !strings.HasPrefix(function, "database/sql.")
+		return false
+	})
+	return wrapped
+}
+
+// calledInPassing reports whether database/sql will put the connection back when the present operation, or the
+// transaction that it begins, has ended: it was called for a *sql.DB or a *sql.Stmt, and not for a *sql.Conn or *sql.Tx,
+// which keep what they have. Whoever else calls may keep it too.
+func calledInPassing() bool {
+	fromDB := false
+	held := false
+	eachCaller(func(function string) bool {
+		name, ours := strings.CutPrefix(function, "database/sql.")
+		if ours {
+			fromDB = fromDB || strings.HasPrefix(name, "(*DB).") || strings.HasPrefix(name, "(*Stmt).")
+			held = held || strings.HasPrefix(name, "(*Conn).") || strings.HasPrefix(name, "(*Tx).")
+		}
+		return !held
+	})
+	return fromDB && !held
+}
+
+// maxDepth is how many callers are looked at. Those of database/sql are a few frames above us, but for what wraps us.
+const maxDepth = 48
+
+// eachCaller calls visit with the name of each calling function, the nearest first, until visit returns false.
+func eachCaller(visit func(function string) bool) {
+	var pcs [maxDepth]uintptr
+	n := runtime.Callers(2, pcs[:])
+	frames := runtime.CallersFrames(pcs[:n])
+	for more := n > 0; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		if !visit(f.Function) {
+			return
 		}
 	}
 }

@@ -145,11 +145,13 @@ func (c *Conn) Validate(ctx context.Context, idle time.Duration) error {
 		ping = c.opts.ShouldPing(ctx, stdlib.ShouldPingParams{Conn: c.pg, IdleDuration: idle})
 	}
 	if ping {
-		if err := c.pg.Ping(ctx); err != nil {
+		if err := c.ping(ctx); err != nil {
 			return fmt.Errorf("ping: %w", err)
 		}
 	}
 	if c.opts.ResetSession != nil && !first {
+		ctx, cancel := context.WithTimeout(ctx, c.opts.EndTimeout)
+		defer cancel()
 		if err := c.opts.ResetSession(ctx, c.pg); err != nil {
 			return fmt.Errorf("ResetSession: %w", err)
 		}

@@ -40,7 +40,7 @@ func (e *LostError) SafeToRetry() bool { return true }
 // settle makes err what the caller shall see. driver.ErrBadConn is never among that: database/sql would try again on
 // another session, and queue again for each try, though nothing says that the next would fare better.
 func (s *Session) settle(ctx context.Context, err error) error {
-	if !neverRan(err) {
+	if s.verbatim || !neverRan(err) {
 		return err
 	}
 	bad := errors.Is(err, driver.ErrBadConn)
@@ -67,7 +67,7 @@ func neverRan(err error) bool {
 // harmless makes the error of an operation that leaves nothing behind when its connection is lost, such as a ping or a
 // BEGIN, say that it may run on another one.
 func (c *Conn) harmless(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() == nil && c.closed() {
+	if err != nil && ctx.Err() == nil && c.closed() && !pgconn.Timeout(err) { // the next may be as slow to answer
 		return errors.Join(driver.ErrBadConn, err)
 	}
 	return err

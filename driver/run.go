@@ -137,11 +137,13 @@ func (r *rows) Close() error {
 		}
 	}()
 	err := r.Rows.Close()
-	returned = true
 	if bound {
 		s.unread--
 		s.finish(r.began, err)
-		s.rest()
+	}
+	returned = true
+	if bound {
+		s.pass()
 	}
 	return err
 }

@@ -30,8 +30,9 @@ type Session struct {
 	src      Source
 	checkins *Checkins
 	wrapped  bool // database/sql did not make it by itself: something stands between
-	parked   bool // others may take its connection: see Checkins.park; guarded by mu there
 	untold   bool // it unbound by itself, and nobody has told it of a check-in since
+	passing  bool // the check-in follows at the end of the operation, or of the transaction, whether it is told or not
+	verbatim bool // the error of the operation under way is its caller's own
 	closed   bool
 
 	lost     *LostError      // a panic cost the connection; until the check-in there is no other
@@ -72,17 +73,12 @@ var (
 
 // NewSession returns an unbound session whose first check-out is under ctx.
 func NewSession(ctx context.Context, src Source) *Session {
-	s := &Session{src: src, checkins: src.Checkins(), checkout: ctx}
-	s.wrapped = s.checkins.unsure() && calledThroughWrapper()
-	return s
+	return &Session{src: src, checkins: src.Checkins(), checkout: ctx, wrapped: calledThroughWrapper()}
 }
 
 // bind gives the session a connection for an operation under ctx, if it has none, and says what is about to run.
 // o is what ctx carries, nil if that is nothing.
 func (s *Session) bind(ctx context.Context, o *priority.Options, text string) error {
-	if s.wrapped {
-		s.checkins.unpark(s)
-	}
 	if s.conn != nil {
 		s.h.Describe(text)
 		return nil
@@ -99,10 +95,7 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 		s.req.Options, s.asked = priority.Options{}, false
 	}
 	s.req.Detail = text
-	if s.wrapped && s.checkins.unsure() {
-		stop := s.checkins.reclaimFor(s.src)
-		defer stop()
-	}
+	s.passing = s.wrapped && calledInPassing()
 	h, err := s.src.Acquire(ctx, &s.req)
 	if err != nil {
 		return err
@@ -118,24 +111,15 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 // unbind gives the connection back: at once if it is fit for the next holder, else to be mended or destroyed elsewhere.
 // It does no I/O and does not block.
 func (s *Session) unbind() {
-	if s.conn != nil {
-		giveBack(s.detach())
+	c, h := s.conn, s.h
+	if c == nil {
+		return
 	}
-}
-
-// detach makes the session unbound, and returns what it was bound to and what is to become of that.
-func (s *Session) detach() (c *Conn, h lifecycle.Handle[*Conn], end lifecycle.EndReason, mend bool) {
-	c, h = s.conn, s.h
-	end, mend = c.fate()
+	end, mend := c.fate()
 	if s.tx != nil { // an inner driver's transaction that nobody ended
 		end = lifecycle.EndBusy
 	}
 	s.forgetConn()
-	return c, h, end, mend
-}
-
-// giveBack ends a lending whose session is detached.
-func giveBack(c *Conn, h lifecycle.Handle[*Conn], end lifecycle.EndReason, mend bool) {
 	switch {
 	case end != lifecycle.EndNone:
 		h.Destroy(end)
@@ -204,7 +188,7 @@ func (s *Session) abandon() {
 	}
 	s.conn.broken = true
 	h := s.h
-	if s.inTx || !s.wrapped || !s.checkins.unsure() { // a check-in will be seen
+	if s.inTx || !s.passing { // a check-in will be seen
 		s.lost = &LostError{Conn: h.ID(), PID: s.conn.pid}
 	}
 	s.forgetConn()
@@ -221,9 +205,6 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 	if err := s.bind(ctx, o, text); err != nil {
 		return err
 	}
-	if o != nil && o.Timeout > 0 {
-		ctx, s.cancel = context.WithTimeout(ctx, o.Timeout)
-	}
 	returned := false
 	defer func() {
 		if !returned {
@@ -231,17 +212,19 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 		}
 	}()
 	before := s.begin()
-	open, err := f(ctx, s.conn)
-	for err != nil && s.replaceable(ctx, err) {
+	limited := s.limit(ctx, o)
+	open, err := f(limited, s.conn)
+	for err != nil && s.replaceable(limited, err) {
+		end(&s.cancel)
 		if err = s.replace(ctx, err); err != nil {
 			returned = true
 			return err
 		}
-		open, err = f(ctx, s.conn)
+		limited = s.limit(ctx, o)
+		open, err = f(limited, s.conn)
 	}
-	returned = true
 	if err != nil {
-		err = s.settle(ctx, err)
+		err = s.settle(limited, err)
 	}
 	end(&s.cancel)
 	if !open {
@@ -249,16 +232,27 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
 			s.began = before
 		}
-		s.rest()
+	}
+	returned = true
+	if !open {
+		s.pass()
 	}
 	return err
 }
 
-// rest is the end of an operation: behind a wrapper it may be all that is ever seen of a check-in. The session must not
-// be touched after it.
-func (s *Session) rest() {
-	if s.wrapped && s.conn != nil && !s.inTx && s.unread == 0 && s.checkins.unsure() {
-		s.checkins.park(s)
+// limit returns ctx with the timeout that the caller asked for, which does not run while the caller waits for its turn.
+func (s *Session) limit(ctx context.Context, o *priority.Options) context.Context {
+	if o != nil && o.Timeout > 0 {
+		ctx, s.cancel = context.WithTimeout(ctx, o.Timeout)
+	}
+	return ctx
+}
+
+// pass checks the session in where a wrapper may not tell it so.
+func (s *Session) pass() {
+	if s.passing && !s.inTx && s.unread == 0 {
+		s.unbind()
+		s.untold = true
 	}
 }
 
@@ -306,7 +300,7 @@ func (s *Session) finish(began mono.Time, err error) {
 // replaceable reports whether the operation that failed with err may run on another connection: it was not sent, nothing
 // else ran here, and it was not the first thing that a new connection was asked.
 func (s *Session) replaceable(ctx context.Context, err error) bool {
-	if s.ops > 1 || s.h.Uses() < 2 || ctx.Err() != nil || !neverRan(err) {
+	if s.verbatim || s.ops > 1 || s.h.Uses() < 2 || ctx.Err() != nil || !neverRan(err) {
 		return false
 	}
 	return s.conn.pg == nil || s.conn.pg.IsClosed()
@@ -314,12 +308,11 @@ func (s *Session) replaceable(ctx context.Context, err error) bool {
 
 // replace exchanges the connection for another. When that fails the session is unbound.
 func (s *Session) replace(ctx context.Context, cause error) error {
-	old := s.conn
+	s.conn.extra.Add(-1) // the operation is the other's, or nobody's
 	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
 		s.forgetConn()
 		return err
 	}
-	old.extra.Add(-1) // the operation is the other's
 	s.conn = s.h.Value()
 	s.began = s.h.Since()
 	return nil
@@ -383,9 +376,6 @@ func (s *Session) CheckNamedValue(*driver.NamedValue) error { return nil }
 
 // ResetSession implements driver.SessionResetter: it is a check-out.
 func (s *Session) ResetSession(ctx context.Context) error {
-	if s.wrapped {
-		s.checkins.unpark(s)
-	}
 	if s.conn != nil {
 		s.checkins.report(s.conn.opts)
 		s.unbind()
@@ -396,12 +386,7 @@ func (s *Session) ResetSession(ctx context.Context) error {
 
 // IsValid implements driver.Validator: it is a check-in. The session may be checked out again.
 func (s *Session) IsValid() bool {
-	if s.checkins.unsure() {
-		s.checkins.see()
-	}
-	if s.wrapped {
-		s.checkins.unpark(s)
-	}
+	s.wrapped = false // or what wraps it tells it all the same
 	s.unbind()
 	s.checkout, s.lost, s.untold = nil, nil, false
 	return !s.closed
@@ -409,9 +394,6 @@ func (s *Session) IsValid() bool {
 
 // Close implements driver.Conn: it is a check-in, and the session's end.
 func (s *Session) Close() error {
-	if s.wrapped {
-		s.checkins.unpark(s)
-	}
 	s.closed = true
 	s.unbind()
 	s.checkout = nil
@@ -425,7 +407,7 @@ func (s *Session) Close() error {
 //		...
 //	})
 //
-// It binds a connection, under the context that the *sql.Conn was taken with. It returns nil if that fails, or if the
+// It binds a connection, for the class and the rest that the context has with which the *sql.Conn was taken. It returns nil if that fails, or if the
 // inner driver is not pgx/stdlib; PgxConn tells why. The connection must not be used after Raw's function has returned.
 func (s *Session) Conn() *pgx.Conn {
 	pg, _ := s.PgxConn()
@@ -434,9 +416,9 @@ func (s *Session) Conn() *pgx.Conn {
 
 // PgxConn is Conn with the reason why there is none.
 func (s *Session) PgxConn() (*pgx.Conn, error) {
-	ctx := s.checkout
-	if ctx == nil {
-		ctx = context.Background()
+	ctx := context.Background()
+	if s.checkout != nil { // whose end is no concern of the *sql.Conn once that was taken
+		ctx = context.WithoutCancel(s.checkout)
 	}
 	if err := s.bind(ctx, priority.Peek(ctx), "raw"); err != nil {
 		return nil, err
@@ -450,18 +432,13 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 
 // Do lends the pgx connection to f as one operation under ctx, and returns f's error as it is.
 func (s *Session) Do(ctx context.Context, f func(*pgx.Conn) error) error {
-	var failed error
-	err := s.operation(ctx, "do", func(_ context.Context, c *Conn) (bool, error) {
+	s.verbatim = true
+	return s.operation(ctx, "do", func(_ context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
 		}
-		failed = f(c.pg)
-		return false, nil
+		return false, f(c.pg)
 	})
-	if err != nil {
-		return err
-	}
-	return failed
 }
 
 // Source returns where the session gets its connections.

@@ -26,13 +26,14 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	if err != nil {
 		return nil, err
 	}
-	err = s.operation(ctx, begin, func(ctx context.Context, c *Conn) (bool, error) {
+	err = s.operation(ctx, begin, func(limited context.Context, c *Conn) (bool, error) {
 		var err error
 		if c.pg == nil {
+			// Its context is the transaction's, and must live as long; a statement's timeout is not for it.
 			s.tx, err = c.can.begin(ctx, c.inner, opts)
 		} else {
-			_, err = c.boundedBy(ctx, begin, c.opts.EndTimeout)
-			err = c.harmless(ctx, err)
+			_, err = c.boundedBy(limited, begin, c.opts.EndTimeout)
+			err = c.harmless(limited, err)
 		}
 		s.inTx = err == nil
 		return false, err
@@ -85,7 +86,7 @@ func (t *tx) Rollback() error {
 func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 	s := (*Session)(t)
 	if lost := s.lost; lost != nil {
-		if s.wrapped && s.checkins.unsure() { // the transaction's end is all that is seen of its check-in
+		if s.passing { // the transaction's end is all that is seen of its check-in
 			s.lost = nil
 		}
 		return lost

@@ -79,7 +79,8 @@ type Event struct {
 // An Observer is told what happens.
 //
 // Observe is called on the goroutine to which it happens, with no lock held, so it must be safe for concurrent use and
-// should return soon: the caller of the database waits for it. Events that happen on different goroutines have no order:
+// should return soon: the caller of the database waits for it. It must not panic: some of these goroutines are the pool's
+// own, where a panic ends the program. Events that happen on different goroutines have no order:
 // of a resource that changes hands the new holder's acquire may be told before the old one's release.
 type Observer interface {
 	Observe(Event)

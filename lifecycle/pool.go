@@ -270,7 +270,7 @@ func (p *Pool[T]) prove(ctx context.Context, h *Handle[T], req *Request, came mo
 			}
 			return nil
 		}
-		if first {
+		if first && ctx.Err() == nil { // else it says nothing of the resource
 			p.useless(flaw)
 		}
 		if err := p.replace(ctx, h, req, came, EndInvalid, flaw, false); err != nil {

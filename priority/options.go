@@ -13,8 +13,8 @@ type Options struct {
 	// Timeout bounds each statement of the call. Zero leaves it to the pool's default; it can only shorten what the
 	// context allows.
 	Timeout time.Duration
-	// Retries is how often work that did not run, or that may run again, is tried again. Above zero the caller also
-	// waits, until its acquire timeout, for a database that is down.
+	// Retries, above zero, asks to wait, until the acquire timeout, for what cannot be had at present: for a database
+	// that is down, where others are turned away at once. How often is the pool's affair.
 	Retries int
 	// Label names the call for people: in errors, events, metrics and the list of who holds what. It should come from
 	// the program's text, not from its data.
@@ -65,7 +65,7 @@ func WithTimeout(ctx context.Context, d time.Duration) context.Context {
 	return change(ctx, func(o *Options) { o.Timeout = d })
 }
 
-// WithRetries returns a context whose calls may be tried n times more. See [Options.Retries].
+// WithRetries returns a context whose calls wait for what cannot be had at present. See [Options.Retries].
 func WithRetries(ctx context.Context, n int) context.Context {
 	return change(ctx, func(o *Options) { o.Retries = n })
 }
