@@ -1,0 +1,145 @@
+package pooldriver
+
+import (
+	"context"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// operation runs f as one operation on the session's connection: it binds, bounds, tracks, and settles the error. What
+// certainly did not run because its connection was gone runs on another, as long as nothing else ran on the first; the
+// caller has waited its turn and keeps it. Each try uses up a connection that was there before, so this ends.
+//
+// If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
+func (s *Session) operation(ctx context.Context, text string, f func(context.Context, *Conn) (open bool, err error)) error {
+	o := priority.Peek(ctx)
+	if err := s.bind(ctx, o, text); err != nil {
+		return err
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			s.abandon()
+		}
+	}()
+	before := s.begin()
+	limited := s.limit(ctx, o)
+	open, err := f(limited, s.conn)
+	for err != nil && s.replaceable(limited, err) {
+		end(&s.cancel)
+		if err = s.replace(ctx, err); err != nil {
+			returned = true
+			return err
+		}
+		limited = s.limit(ctx, o)
+		open, err = f(limited, s.conn)
+	}
+	if err != nil {
+		err = s.settle(limited, err)
+	}
+	end(&s.cancel)
+	if !open {
+		s.finish(s.began, err)
+		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
+			s.began = before
+		}
+	}
+	returned = true
+	if !open {
+		s.pass()
+	}
+	return err
+}
+
+// limit returns ctx with the timeout that the caller asked for, which does not run while the caller waits for its turn.
+func (s *Session) limit(ctx context.Context, o *priority.Options) context.Context {
+	if o != nil && o.Timeout > 0 {
+		ctx, s.cancel = context.WithTimeout(ctx, o.Timeout)
+	}
+	return ctx
+}
+
+// pass checks the session in where a wrapper may not tell it so.
+func (s *Session) pass() {
+	if s.passing && !s.inTx && s.unread == 0 {
+		s.unbind()
+		s.untold = true
+	}
+}
+
+// begin notes the begin of an operation, and returns when the one before began. The first after a binding begins with
+// that: it costs no look at the clock.
+func (s *Session) begin() (before mono.Time) {
+	before = s.began
+	s.ops++
+	if s.ops == 1 {
+		s.began = s.h.Since()
+		return before
+	}
+	s.conn.extra.Add(1)
+	s.began = mono.Now()
+	if s.ended != 0 {
+		s.conn.thought.Add(int64(s.began.Sub(s.ended)))
+		s.ended = 0
+	}
+	s.conn.began.Store(int64(s.began))
+	s.conn.idleIn.Store(0)
+	return before
+}
+
+// finish notes the end of an operation that began at that time. The first after a binding is timed only if that is worth
+// a look at the clock: most often the check-in follows at once, and is timed.
+func (s *Session) finish(began mono.Time, err error) {
+	c := s.conn
+	if err != nil {
+		c.errors.Add(1)
+	}
+	if s.ops > 1 || s.inTx || c.opts.Observer != nil {
+		now := mono.Now()
+		if s.unread == 0 {
+			s.ended = now
+		}
+		if c.opts.Observer != nil {
+			s.observe(err, now.Sub(began))
+		}
+	}
+	if s.unread == 0 {
+		c.idleIn.Store(s.h.Epoch())
+	}
+}
+
+// replaceable reports whether the operation that failed with err may run on another connection: it was not sent, nothing
+// else ran here, and it was not the first thing that a new connection was asked.
+func (s *Session) replaceable(ctx context.Context, err error) bool {
+	if s.verbatim || s.ops > 1 || s.h.Uses() < 2 || ctx.Err() != nil || !neverRan(err) {
+		return false
+	}
+	return s.conn.pg == nil || s.conn.pg.IsClosed()
+}
+
+// replace exchanges the connection for another. When that fails the session is unbound.
+func (s *Session) replace(ctx context.Context, cause error) error {
+	s.conn.extra.Add(-1) // the operation is the other's, or nobody's
+	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
+		s.forgetConn()
+		return err
+	}
+	s.conn = s.h.Value()
+	s.began = s.h.Since()
+	return nil
+}
+
+// observe tells the observer of an operation's end.
+func (s *Session) observe(err error, took time.Duration) {
+	e := lifecycle.Event{
+		Kind: lifecycle.KindOperation, Pool: s.conn.opts.Pool, Resource: s.h.ID(),
+		Class: s.req.Class, Label: s.req.Label, Tenant: s.req.Tenant, Duration: took,
+	}
+	if err != nil {
+		e.Kind, e.Code = lifecycle.KindError, codeOf(err)
+	}
+	s.conn.opts.Observer.Observe(e)
+}
