@@ -219,5 +219,3 @@ func (s source) Replace(ctx context.Context, h *lifecycle.Handle[*pooldriver.Con
 }
 
 func (s source) Checkins() *pooldriver.Checkins { return &s.c.checkins }
-
-func (s source) Contended() bool { return s.c.pool.Contended() }

@@ -67,9 +67,10 @@ func (c *Conn) boundedByTimer(ctx context.Context, sql string, limit time.Durati
 	return c.pg.Exec(ctx, sql)
 }
 
-// clearDeadline takes the deadline back. A connection that keeps it would fail its next holder.
+// clearDeadline takes the deadline back. A connection that keeps it would fail its next holder. One that is closed has
+// none, and the deadline on its socket is pgx's by now, which bounds what pgx does to end it.
 func (c *Conn) clearDeadline(socket net.Conn) {
-	if socket.SetDeadline(time.Time{}) != nil {
+	if !c.closed() && socket.SetDeadline(time.Time{}) != nil {
 		c.broken = true
 	}
 }
@@ -85,7 +86,7 @@ func (c *Conn) ping(ctx context.Context) error {
 		defer cancel()
 	}
 	err := c.pg.Ping(ctx)
-	if limited && !c.closed() {
+	if limited {
 		c.clearDeadline(socket)
 	}
 	return err

@@ -15,16 +15,17 @@ import (
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
 func (s *Session) operation(ctx context.Context, text string, f func(context.Context, *Conn) (open bool, err error)) error {
-	o := priority.Peek(ctx)
-	if err := s.bind(ctx, o, text); err != nil {
-		return err
-	}
 	returned := false
 	defer func() {
 		if !returned {
 			s.abandon()
 		}
 	}()
+	o := priority.Peek(ctx)
+	if err := s.bind(ctx, o, text); err != nil {
+		returned = true
+		return err
+	}
 	before := s.begin()
 	limited := s.limit(ctx, o)
 	open, err := f(limited, s.conn)

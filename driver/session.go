@@ -20,8 +20,6 @@ type Source interface {
 	Replace(ctx context.Context, h *lifecycle.Handle[*Conn], req *lifecycle.Request, cause error) error
 	// Checkins is what the source knows of how its sessions are told of their check-ins.
 	Checkins() *Checkins
-	// Contended reports whether somebody waits for a connection.
-	Contended() bool
 }
 
 // A Session is what database/sql holds for a connection: see the package comment. Used by one goroutine at a time.

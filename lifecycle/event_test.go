@@ -285,7 +285,7 @@ func TestObserverMayAskThePool(t *testing.T) {
 		var p *lifecycle.Pool[*thing]
 		var asked [64]atomic.Bool
 		p = newPool(t, &works{}, lifecycle.Config[*thing]{Max: 2, Observer: lifecycle.ObserverFunc(func(e lifecycle.Event) {
-			_, _, _ = p.Stats(), p.Resources(), p.Contended()
+			_, _ = p.Stats(), p.Resources()
 			asked[e.Kind].Store(true)
 		})})
 		h := take(t, p, "")

@@ -175,10 +175,3 @@ func (p *Pool[T]) longestHoldersLocked(now mono.Time) []Holder {
 	}
 	return holders
 }
-
-// Contended reports whether somebody waits for a resource.
-func (p *Pool[T]) Contended() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sched.Waiting() > 0
-}

@@ -90,22 +90,3 @@ func TestResourcesTellEachState(t *testing.T) {
 		giveAll(hs[2:])
 	})
 }
-
-func TestContendedWhileSomebodyWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, &works{}, lifecycle.Config[*thing]{Max: 1})
-		h := take(t, p, "")
-		if p.Contended() {
-			t.Error("contended, and nobody waits")
-		}
-		c := call(t.Context(), p, priority.Options{})
-		if !p.Contended() {
-			t.Error("not contended, and somebody waits")
-		}
-		h.Release()
-		c.served(t).Release()
-		if p.Contended() {
-			t.Error("still contended")
-		}
-	})
-}
