@@ -59,6 +59,7 @@ var scaffolds = map[string][]string{
 var apart = map[string][]string{
 	"examples":                 {public, "internal/testdb"},
 	"internal/docscheck":       {public},
+	"internal/integration":     {public, "internal/testdb"},
 	"internal/testdb/embedded": {},
 }
 

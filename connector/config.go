@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,8 @@ const (
 	DefaultAcquireTimeout   = 30 * time.Second
 	DefaultConnectTimeout   = 10 * time.Second
 	DefaultEndTimeout       = 30 * time.Second
+	DefaultCancelTimeout    = 900 * time.Millisecond
+	DefaultMaxCancels       = 4
 	DefaultStatementsCached = 512
 )
 
@@ -73,8 +76,22 @@ type Config struct {
 	// ConnectTimeout bounds the opening of a connection, its hooks included. Defaults to DefaultConnectTimeout.
 	ConnectTimeout time.Duration
 	// StatementTimeout is how long the server lets a statement run. It is sent as a start-up parameter and costs nothing
-	// afterwards. Zero leaves it to the server's own setting and the DSN's.
+	// afterwards. Zero leaves it to the server's own setting and the DSN's. A call can have less, or more, by
+	// priority.WithTimeout. When it has passed by half a second and the network is silent, the connection is closed.
 	StatementTimeout time.Duration
+	// TransactionTimeout is how long a transaction may be open, from its BeginTx on. Its statements are canceled when it
+	// runs out; if it is idle then, its connection is closed. Zero is no limit. Calls under priority.WithoutLimits have none.
+	TransactionTimeout time.Duration
+	// IdleInTransactionTimeout is how long the server lets a transaction do nothing before it ends the session. It is sent
+	// as a start-up parameter. Zero leaves it to the server's own setting and the DSN's.
+	IdleInTransactionTimeout time.Duration
+	// CancelTimeout is how long the server may take to answer when a statement is canceled, because its context has ended
+	// or its time is up. If it does not, the caller returns all the same, and the connection is closed. Defaults to
+	// DefaultCancelTimeout: less than a second, so that one is what a caller may outlive its limit.
+	CancelTimeout time.Duration
+	// MaxCancels is how many requests to cancel may be under way at once. The server forks a process for each. Defaults to
+	// DefaultMaxCancels.
+	MaxCancels int
 	// EndTimeout bounds COMMIT, ROLLBACK and what is done to a connection between two holders, none of which a caller's
 	// context may cut off. Defaults to DefaultEndTimeout.
 	EndTimeout time.Duration
@@ -93,11 +110,24 @@ type Config struct {
 	// AfterConnect, if set, runs on each new connection before it serves. If it fails, the connection is closed, and
 	// callers hear why.
 	AfterConnect func(context.Context, *pgx.Conn) error
+	// Prewarm are statements that run, by the simple protocol, on each new connection before it serves: to fill its
+	// caches, or to load an extension. If one fails, so does the connection.
+	Prewarm []string
+	// ResetQuery, if set, runs on each connection when it comes back, off its caller's path, and before anybody else gets
+	// it: "DISCARD ALL", say, where programs leave settings behind. If it fails, the connection is closed.
+	ResetQuery string
 	// ResetSession, if set, runs on each connection before it serves again. If it fails, the connection is replaced.
 	ResetSession func(context.Context, *pgx.Conn) error
 	// ShouldPing, if set, says whether a connection is pinged before it serves again. By default it is if it was idle
 	// for more than a second.
 	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
+
+	// LeakThreshold is for how long a connection may be held before the observer is told, once, who holds it, since when
+	// and with what query (lifecycle.KindLeak). Zero is never.
+	LeakThreshold time.Duration
+	// LeakStacks has the stack noted of whoever takes a connection, for those reports. It costs a microsecond or two each
+	// time.
+	LeakStacks bool
 
 	// Observer, if set, is told what happens. lifecycle.Join makes one of several.
 	Observer lifecycle.Observer
@@ -112,6 +142,7 @@ func (cfg *Config) Validate() error {
 // resolve returns a private copy with the defaults set and the DSN parsed.
 func (cfg *Config) resolve() (*Config, error) {
 	c := *cfg
+	c.Prewarm = slices.Clone(cfg.Prewarm)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
 		errs = append(errs, err)
@@ -145,6 +176,7 @@ func (cfg *Config) check() []error {
 		value int
 	}{
 		{"MinConns", cfg.MinConns}, {"MaxDials", cfg.MaxDials}, {"HighReserve", cfg.HighReserve}, {"MaxWaiting", cfg.MaxWaiting},
+		{"MaxCancels", cfg.MaxCancels},
 	} {
 		if f.value < 0 {
 			bad("%s is %d: must not be negative", f.name, f.value)
@@ -162,6 +194,8 @@ func (cfg *Config) check() []error {
 		{"MaxConnIdleTime", cfg.MaxConnIdleTime, true}, {"AcquireTimeout", cfg.AcquireTimeout, true},
 		{"HealthCheckPeriod", cfg.HealthCheckPeriod, false}, {"ConnectTimeout", cfg.ConnectTimeout, false},
 		{"StatementTimeout", cfg.StatementTimeout, false}, {"EndTimeout", cfg.EndTimeout, false},
+		{"TransactionTimeout", cfg.TransactionTimeout, false}, {"CancelTimeout", cfg.CancelTimeout, false},
+		{"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout, false}, {"LeakThreshold", cfg.LeakThreshold, false},
 	} {
 		switch {
 		case f.value >= 0:
@@ -171,8 +205,16 @@ func (cfg *Config) check() []error {
 			bad("%s is %s: must not be negative, but for None", f.name, f.value)
 		}
 	}
-	if cfg.StatementTimeout > 0 && cfg.StatementTimeout < time.Millisecond {
-		bad("StatementTimeout is %s: the server counts in milliseconds", cfg.StatementTimeout)
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{{"StatementTimeout", cfg.StatementTimeout}, {"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout}} {
+		switch {
+		case f.value > 0 && f.value < time.Millisecond:
+			bad("%s is %s: the server counts in milliseconds", f.name, f.value)
+		case f.value > maxServerTimeout:
+			bad("%s is %s: the server counts to %s", f.name, f.value, maxServerTimeout)
+		}
 	}
 	if lifetime := cfg.MaxConnLifetime; lifetime > 0 && cfg.MaxConnLifetimeJitter >= lifetime {
 		bad("MaxConnLifetimeJitter is %s: must be less than MaxConnLifetime, which is %s", cfg.MaxConnLifetimeJitter, lifetime)
@@ -184,7 +226,9 @@ func (cfg *Config) check() []error {
 		}{
 			{"BeforeConnect", cfg.BeforeConnect != nil}, {"AfterConnect", cfg.AfterConnect != nil},
 			{"ResetSession", cfg.ResetSession != nil}, {"ShouldPing", cfg.ShouldPing != nil},
-			{"StatementTimeout", cfg.StatementTimeout > 0},
+			{"StatementTimeout", cfg.StatementTimeout > 0}, {"TransactionTimeout", cfg.TransactionTimeout > 0},
+			{"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout > 0}, {"CancelTimeout", cfg.CancelTimeout > 0},
+			{"MaxCancels", cfg.MaxCancels > 0}, {"Prewarm", len(cfg.Prewarm) > 0}, {"ResetQuery", cfg.ResetQuery != ""},
 		} {
 			if f.set {
 				bad("%s is set beside Connector: it is for pgx connections that poolsql opens itself", f.name)
@@ -193,6 +237,9 @@ func (cfg *Config) check() []error {
 	}
 	return errs
 }
+
+// maxServerTimeout is the longest that the server's settings can say: they are milliseconds in 32 bits.
+const maxServerTimeout = (1<<31 - 1) * time.Millisecond
 
 func (cfg *Config) maxConns() int {
 	if cfg.MaxConns == 0 {
@@ -225,6 +272,10 @@ func (cfg *Config) setDefaults() {
 	set(&cfg.AcquireTimeout, DefaultAcquireTimeout)
 	set(&cfg.ConnectTimeout, DefaultConnectTimeout)
 	set(&cfg.EndTimeout, DefaultEndTimeout)
+	set(&cfg.CancelTimeout, DefaultCancelTimeout)
+	if cfg.MaxCancels == 0 {
+		cfg.MaxCancels = DefaultMaxCancels
+	}
 }
 
 func (cfg *Config) limits() priority.Limits {

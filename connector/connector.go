@@ -5,11 +5,13 @@ import (
 	"database/sql/driver"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
 )
 
@@ -20,8 +22,11 @@ type Connector struct {
 	err error   // what is wrong with the configuration
 
 	pool     *lifecycle.Pool[*pooldriver.Conn]
+	dial     func(context.Context) (driver.Conn, error)
 	opts     pooldriver.Options
 	checkins pooldriver.Checkins
+	watch    watch
+	warming  atomic.Int32 // Warmups under way
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
 	// to add, and never together with another lock.
@@ -42,26 +47,33 @@ func NewConnector(cfg Config) *Connector {
 		observer = redacting{resolved.Observer}
 	}
 	c.opts = pooldriver.Options{
-		AfterConnect: resolved.AfterConnect, ResetSession: resolved.ResetSession, ShouldPing: resolved.ShouldPing,
-		EndTimeout: resolved.EndTimeout, StatementCacheCapacity: DefaultStatementsCached,
+		AfterConnect: resolved.AfterConnect, Prewarm: resolved.Prewarm,
+		ResetSession: resolved.ResetSession, ResetQuery: resolved.ResetQuery, ShouldPing: resolved.ShouldPing,
+		StatementTimeout:         resolved.serverTimeout("statement_timeout"),
+		IdleInTransactionTimeout: resolved.serverTimeout("idle_in_transaction_session_timeout"),
+		TransactionTimeout:       resolved.TransactionTimeout,
+		EndTimeout:               resolved.EndTimeout, CancelTimeout: resolved.CancelTimeout,
+		StatementCacheCapacity: DefaultStatementsCached, Stacks: resolved.LeakStacks,
 		Observer: observer, Pool: resolved.Name,
 	}
+	c.opts.Cancels.Init(resolved.MaxCancels)
+	c.opts.Retries.Init()
 	if resolved.ConnConfig != nil && resolved.ConnConfig.StatementCacheCapacity > 0 {
 		c.opts.StatementCacheCapacity = resolved.ConnConfig.StatementCacheCapacity
 	}
-	open := dial(resolved.inner())
+	c.dial = dial(resolved.inner(&c.opts))
+	c.watch.connector = c
 	c.pool, c.err = lifecycle.NewPool(lifecycle.Config[*pooldriver.Conn]{
-		Name: resolved.Name,
-		Create: func(ctx context.Context) (*pooldriver.Conn, error) {
-			return pooldriver.Open(ctx, open, &c.opts)
-		},
+		Name:   resolved.Name,
+		Create: c.open,
 		Destroy: func(ctx context.Context, conn *pooldriver.Conn) error {
 			defer c.sum(conn)
 			return conn.Close(ctx)
 		},
-		Validate: func(ctx context.Context, conn *pooldriver.Conn, idle time.Duration) error {
-			return conn.Validate(ctx, idle)
+		Validate: func(ctx context.Context, conn *pooldriver.Conn, idle time.Duration, suspect bool) error {
+			return conn.Validate(ctx, idle, suspect)
 		},
+		Interrupt: func(conn *pooldriver.Conn) { conn.Interrupt() }, LeakThreshold: resolved.LeakThreshold,
 		Min: resolved.MinConns, Max: resolved.MaxConns, MaxCreating: resolved.MaxDials,
 		AcquireTimeout: resolved.AcquireTimeout, CreateTimeout: resolved.ConnectTimeout,
 		IdleTimeout: resolved.MaxConnIdleTime, MaxLifetime: resolved.MaxConnLifetime,
@@ -70,6 +82,28 @@ func NewConnector(cfg Config) *Connector {
 		Observer: observer,
 	})
 	return c
+}
+
+// open opens one connection.
+func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
+	began := mono.Now()
+	conn, err := pooldriver.Open(ctx, c.dial, &c.opts)
+	if err == nil && c.warming.Load() > 0 { // it counts as open when it has been used once
+		if err = conn.Prove(ctx); err != nil {
+			_ = conn.Close(ctx)
+		}
+	}
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = pooldriver.ConnectTimeout(c.cfg.ConnectTimeout, mono.Since(began), err)
+		}
+		if pooldriver.GoesDown(err) {
+			c.pool.Suspect()
+		}
+		return nil, err
+	}
+	c.watch.start()
+	return conn, nil
 }
 
 // sum adds the numbers of a connection that has ended to the totals.
@@ -131,11 +165,14 @@ func (c *Connector) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 	return s.Do(ctx, f)
 }
 
-// Warmup returns when n connections are open, those in use included, or with the first failure to open one.
+// Warmup returns when n connections are open, those in use included, or with the first failure to open one. Each that it
+// opens has run [Config].Prewarm and made a round trip, so that the first caller finds it as the last one will.
 func (c *Connector) Warmup(ctx context.Context, n int) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
+	c.warming.Add(1)
+	defer c.warming.Add(-1)
 	return c.pool.Warmup(ctx, n)
 }
 
@@ -217,5 +254,11 @@ func (s source) Acquire(ctx context.Context, req *lifecycle.Request) (lifecycle.
 func (s source) Replace(ctx context.Context, h *lifecycle.Handle[*pooldriver.Conn], req *lifecycle.Request, cause error) error {
 	return s.c.pool.Replace(ctx, h, req, lifecycle.EndBroken, cause)
 }
+
+func (s source) Options() *pooldriver.Options { return &s.c.opts }
+
+func (s source) Suspect() { s.c.pool.Suspect() }
+
+func (s source) Retire(generation uint64) { s.c.pool.RetireOlder(generation) }
 
 func (s source) Checkins() *pooldriver.Checkins { return &s.c.checkins }

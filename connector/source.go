@@ -9,9 +9,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
 )
 
 // resolveSource checks that exactly one source of connections is given, and parses the DSN if that is the one.
@@ -50,13 +53,39 @@ func (cfg *Config) resolveSource() error {
 		}
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
 	}
-	if cfg.StatementTimeout > 0 {
-		if cfg.ConnConfig.RuntimeParams == nil {
-			cfg.ConnConfig.RuntimeParams = make(map[string]string)
-		}
-		cfg.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10)
-	}
+	cfg.setServerTimeout("statement_timeout", cfg.StatementTimeout)
+	cfg.setServerTimeout("idle_in_transaction_session_timeout", cfg.IdleInTransactionTimeout)
 	return nil
+}
+
+// setServerTimeout makes limit a start-up parameter, if it is set.
+func (cfg *Config) setServerTimeout(param string, limit time.Duration) {
+	if limit <= 0 {
+		return
+	}
+	if cfg.ConnConfig.RuntimeParams == nil {
+		cfg.ConnConfig.RuntimeParams = make(map[string]string)
+	}
+	cfg.ConnConfig.RuntimeParams[param] = strconv.FormatInt(limit.Milliseconds(), 10)
+}
+
+// serverTimeout returns what the server will be told of a setting, 0 if nothing, or nothing that is understood here.
+func (cfg *Config) serverTimeout(param string) time.Duration {
+	if cfg.ConnConfig == nil {
+		return 0
+	}
+	value := strings.TrimSpace(cfg.ConnConfig.RuntimeParams[param])
+	if ms, err := strconv.ParseInt(value, 10, 32); err == nil {
+		return max(0, time.Duration(ms)*time.Millisecond)
+	}
+	if minutes, ok := strings.CutSuffix(value, "min"); ok {
+		value = minutes + "m"
+	}
+	d, err := time.ParseDuration(strings.ReplaceAll(value, " ", ""))
+	if err != nil {
+		return 0
+	}
+	return max(0, d)
 }
 
 // quoted matches what an error message quotes: it may be any part of the DSN.
@@ -69,16 +98,21 @@ func scrub(message string) string {
 	return message
 }
 
-// inner returns the connector that dials.
-func (cfg *Config) inner() driver.Connector {
+// inner returns the connector that dials, for connections with these options.
+func (cfg *Config) inner(opts *pooldriver.Options) driver.Connector {
 	if cfg.Connector != nil {
 		return cfg.Connector
 	}
-	var opts []stdlib.OptionOpenDB
-	if cfg.BeforeConnect != nil {
-		opts = append(opts, stdlib.OptionBeforeConnect(cfg.BeforeConnect))
-	}
-	return stdlib.GetConnector(*cfg.ConnConfig, opts...)
+	return stdlib.GetConnector(*cfg.ConnConfig, stdlib.OptionBeforeConnect(
+		func(ctx context.Context, cc *pgx.ConnConfig) error {
+			if cfg.BeforeConnect != nil {
+				if err := cfg.BeforeConnect(ctx, cc); err != nil {
+					return err
+				}
+			}
+			pooldriver.Guard(cc, opts)
+			return nil
+		}))
 }
 
 // dial opens one connection with c. A connector that returns neither a connection nor an error is told apart from one

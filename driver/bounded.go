@@ -75,10 +75,14 @@ func (c *Conn) clearDeadline(socket net.Conn) {
 	}
 }
 
-// ping asks the server whether the connection lives, under ctx and within pingLimit, or EndTimeout if that is less.
-func (c *Conn) ping(ctx context.Context) error {
+// ping asks the server whether the connection lives, under ctx and within pingLimit, or EndTimeout if that is less. Of
+// a suspect less patience is had.
+func (c *Conn) ping(ctx context.Context, suspect bool) error {
 	socket := c.pg.PgConn().Conn()
 	limit := min(pingLimit, c.opts.EndTimeout)
+	if suspect {
+		limit = min(limit, suspectLimit)
+	}
 	limited := socket.SetDeadline(time.Now().Add(limit)) == nil
 	if !limited {
 		var cancel context.CancelFunc
@@ -95,3 +99,7 @@ func (c *Conn) ping(ctx context.Context) error {
 // pingLimit is how long a connection that was idle may take to show that it lives. It is what a caller loses to a network
 // that swallows everything, for each connection that he finds dead.
 const pingLimit = 5 * time.Second
+
+// suspectLimit is the same where there is reason to think that the network swallows: another connection's server has just
+// ended it, or has not answered in time. There may be as many suspects as the pool has connections.
+const suspectLimit = time.Second

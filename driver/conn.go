@@ -12,26 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/poolsql/poolsql/internal/mono"
-	"github.com/poolsql/poolsql/lifecycle"
 )
-
-// Options are what all connections of one pool share. They do not change once the first connection was opened.
-type Options struct {
-	// AfterConnect, if set, runs on each new pgx connection before it serves. If it fails, the connection is closed.
-	AfterConnect func(context.Context, *pgx.Conn) error
-	// ResetSession, if set, runs on each pgx connection before it serves again. If it fails, the connection is replaced.
-	ResetSession func(context.Context, *pgx.Conn) error
-	// ShouldPing, if set, says whether a pgx connection is pinged before it serves again. By default it is after a
-	// second of idleness.
-	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
-	// EndTimeout bounds COMMIT, ROLLBACK and what is done to a connection between two holders.
-	EndTimeout time.Duration
-	// StatementCacheCapacity is how many statements each connection keeps prepared.
-	StatementCacheCapacity int
-	// Observer, if set, is told of each operation's end; Pool is what it is told as the pool's name.
-	Observer lifecycle.Observer
-	Pool     string
-}
 
 // A Conn is a physical connection. It belongs to the session that holds it; only what ConnStats reads may be read by
 // others.
@@ -41,6 +22,7 @@ type Conn struct {
 	pg        *pgx.Conn    // std's; nil with it
 	can       capabilities // of inner, if that is not pgx's own
 	opts      *Options
+	guard     *guard // nil where the pgx connection was opened without one
 	stmts     stmtCache
 	pid       uint32
 	named     bool // statements are prepared by name, without being asked
@@ -52,6 +34,9 @@ type Conn struct {
 	used   bool          // has served before
 	spent  []driver.Stmt // of an inner driver other than pgx, to be closed before it serves again
 	broken bool          // must not serve again
+	raw    bool          // its holder has used pgx itself
+
+	limits limits // what the server lets a statement take at present
 
 	// What snapshots read. The count of operations and the time they took are kept as what differs from the common case,
 	// one operation a holder, so that this case pays for none of it.
@@ -60,6 +45,11 @@ type Conn struct {
 	extra   atomic.Int64  // operations, less lendings
 	thought atomic.Int64  // how long holders held it between operations, in ns
 	errors  atomic.Uint64
+
+	// What the watchdog reads, in nanoseconds, 0 for none: the server's limit of a statement, and when the transaction has
+	// to be over, a mono.Time.
+	limit  atomic.Int64
+	txEnds atomic.Int64
 }
 
 // Open connects by dial and makes a Conn of what that returns. If a hook fails, or panics, the connection is closed.
@@ -76,30 +66,55 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 		cfg := c.pg.Config() // of the connection, and not of the pool: a hook may have changed it
 		c.named = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
 		c.describes = cfg.DescriptionCacheCapacity > 0
+		c.guard = guardOf(c.pg.PgConn())
+		c.limits.init(opts.StatementTimeout)
+		c.limit.Store(int64(opts.StatementTimeout))
 	} else {
 		c.can = capabilitiesOf(inner)
 	}
-	if opts.AfterConnect == nil || c.pg == nil {
+	if c.pg == nil || (opts.AfterConnect == nil && len(opts.Prewarm) == 0) {
 		return c, nil
 	}
 	ok := false
 	defer func() {
 		if !ok {
-			inner.Close()
+			_ = c.Close(ctx)
 		}
 	}()
-	if err := opts.AfterConnect(ctx, c.pg); err != nil {
-		return nil, fmt.Errorf("AfterConnect: %w", err)
+	if err := c.prime(ctx); err != nil {
+		return nil, err
 	}
 	ok = true
 	return c, nil
 }
 
+// prime runs what the user wants to have run on a new connection.
+func (c *Conn) prime(ctx context.Context) error {
+	if c.opts.AfterConnect != nil {
+		if err := c.opts.AfterConnect(ctx, c.pg); err != nil {
+			return fmt.Errorf("AfterConnect: %w", err)
+		}
+	}
+	for i, sql := range c.opts.Prewarm {
+		if _, err := c.pg.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return fmt.Errorf("Prewarm[%d]: %w", i, err)
+		}
+	}
+	if c.unsettled() { // a hook had a context of its own
+		return c.settle()
+	}
+	return nil
+}
+
 // Pgx returns the pgx connection, nil if the inner driver is not pgx/stdlib.
 func (c *Conn) Pgx() *pgx.Conn { return c.pg }
 
-// Close closes the connection. A pgx connection says goodbye to the server within ctx.
+// Close closes the connection. When it returns, nothing of a pgx connection is left on this side; to be polite to the
+// server it takes up to closeGrace.
 func (c *Conn) Close(ctx context.Context) error {
+	if c.guard != nil {
+		return c.closeGuarded()
+	}
 	if c.pg != nil {
 		return c.pg.Close(ctx)
 	}
@@ -114,11 +129,17 @@ var (
 	errConnBroken = errors.New("an earlier holder found the connection broken")
 )
 
-// pingAfter is how long a connection may have been idle without being pinged before it serves again; pgx's value.
-const pingAfter = time.Second
+const (
+	// pingAfter is how long a connection may have been idle without being pinged before it serves again; pgx's value.
+	pingAfter = time.Second
+	// peekAfter is how long it may have been idle without a look at its socket, which costs a system call. A connection
+	// that is hardly ever idle shows by itself that it has ended.
+	peekAfter = 5 * time.Millisecond
+)
 
-// Validate says whether a connection that was idle for so long may serve.
-func (c *Conn) Validate(ctx context.Context, idle time.Duration) error {
+// Validate says whether a connection that was idle for so long may serve. It asks the server if the connection is
+// suspect, or was idle for a second, or has something to say.
+func (c *Conn) Validate(ctx context.Context, idle time.Duration, suspect bool) error {
 	first := !c.used
 	c.used = true
 	if c.broken {
@@ -131,21 +152,21 @@ func (c *Conn) Validate(ctx context.Context, idle time.Duration) error {
 		}
 		return nil
 	}
-	if c.pg.IsClosed() {
+	if c.pg.IsClosed() || c.guard.killed() != nil {
 		return errConnClosed
 	}
 	if c.pg.PgConn().TxStatus() != 'I' {
 		return errConnInTx
 	}
-	if first && idle < pingAfter {
+	if first && idle < pingAfter && !suspect {
 		return nil
 	}
 	ping := idle > pingAfter
 	if c.opts.ShouldPing != nil {
 		ping = c.opts.ShouldPing(ctx, stdlib.ShouldPingParams{Conn: c.pg, IdleDuration: idle})
 	}
-	if ping {
-		if err := c.ping(ctx); err != nil {
+	if ping || suspect || c.news(idle) {
+		if err := c.ping(ctx, suspect); err != nil {
 			return fmt.Errorf("ping: %w", err)
 		}
 	}
@@ -159,34 +180,17 @@ func (c *Conn) Validate(ctx context.Context, idle time.Duration) error {
 	return nil
 }
 
-// fate says what is to become of the connection at a check-in: EndNone if it may serve on, if need be after it was
-// mended. It does no I/O.
-func (c *Conn) fate() (end lifecycle.EndReason, mend bool) {
-	if c.broken {
-		return lifecycle.EndBroken, false
-	}
+// Prove makes one round trip, so that the connection has been used once.
+func (c *Conn) Prove(ctx context.Context) error {
 	if c.pg == nil {
-		if c.can.validator != nil && !c.can.validator.IsValid() {
-			return lifecycle.EndBroken, false
-		}
-		return lifecycle.EndNone, false
+		return c.can.ping(ctx)
 	}
-	if c.pg.IsClosed() {
-		return lifecycle.EndBroken, false
-	}
-	if c.pg.PgConn().IsBusy() {
-		return lifecycle.EndBusy, false
-	}
-	return lifecycle.EndNone, c.pg.PgConn().TxStatus() != 'I'
+	return c.pg.Ping(ctx)
 }
 
-// mend rolls back what a holder left open.
-func (c *Conn) mend() error {
-	_, err := c.bounded(context.Background(), "rollback", c.opts.EndTimeout)
-	if err == nil && c.pg.PgConn().TxStatus() != 'I' {
-		err = errConnInTx
-	}
-	return err
+// news reports whether the server has said something meanwhile: that it ended the connection, or something harmless.
+func (c *Conn) news(idle time.Duration) bool {
+	return c.guard != nil && idle > peekAfter && c.guard.hasNews()
 }
 
 // closed reports whether the connection is known to be closed.

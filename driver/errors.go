@@ -26,38 +26,25 @@ type LostError struct {
 	// Conn is the connection's id, PID the process that served it on the server.
 	Conn uint64
 	PID  uint32
+	// Err is what is known of why, nil if nothing is.
+	Err error
 }
 
 // Error says what was lost and what to do.
 func (e *LostError) Error() string {
-	return fmt.Sprintf("poolsql: connection %d (server process %d) was lost before the statement was sent; "+
+	s := fmt.Sprintf("poolsql: connection %d (server process %d) was lost before the statement was sent; "+
 		"it has not run: begin the transaction or take the Conn anew", e.Conn, e.PID)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
 }
+
+// Unwrap returns Err.
+func (e *LostError) Unwrap() error { return e.Err }
 
 // SafeToRetry reports that nothing was sent, as pgconn has it.
 func (e *LostError) SafeToRetry() bool { return true }
-
-// settle makes err what the caller shall see. driver.ErrBadConn is never among that: database/sql would try again on
-// another session, and queue again for each try, though nothing says that the next would fare better.
-func (s *Session) settle(ctx context.Context, err error) error {
-	if s.verbatim || !neverRan(err) {
-		return err
-	}
-	bad := errors.Is(err, driver.ErrBadConn)
-	if bad && s.conn.pg == nil {
-		s.conn.broken = true // what the inner driver says of its connection when it says that
-	}
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case s.conn.busy():
-		return errBusy
-	case bad || s.conn.closed():
-		return &LostError{Conn: s.h.ID(), PID: s.conn.pid}
-	default:
-		return err
-	}
-}
 
 // neverRan reports whether err says for certain that the operation was not sent.
 func neverRan(err error) bool {
@@ -77,9 +64,15 @@ func (c *Conn) harmless(ctx context.Context, err error) error {
 // may quote data, so nothing else of it is shown to observers.
 func codeOf(err error) string {
 	var pgErr *pgconn.PgError
+	var timeout *TimeoutError
+	var canceled *CanceledError
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &timeout):
+		return "timeout"
+	case errors.As(err, &canceled):
+		return "canceled"
 	case errors.As(err, &pgErr):
 		return pgErr.Code
 	case errors.Is(err, context.DeadlineExceeded):

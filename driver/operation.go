@@ -2,6 +2,8 @@ package pooldriver
 
 import (
 	"context"
+	"database/sql/driver"
+	"errors"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -9,12 +11,25 @@ import (
 	"github.com/poolsql/poolsql/priority"
 )
 
-// operation runs f as one operation on the session's connection: it binds, bounds, tracks, and settles the error. What
+// An opKind is what an operation does, where that matters for how it may end.
+type opKind uint8
+
+const (
+	opStatement opKind = iota // runs a statement
+	opBegin                   // begins a transaction
+	opEnd                     // ends one
+	opRaw                     // gives the connection to a function of the caller's
+)
+
+// operation runs f as one operation on the session's connection: it binds, bounds, tracks, and says how it ended. What
 // certainly did not run because its connection was gone runs on another, as long as nothing else ran on the first; the
-// caller has waited its turn and keeps it. Each try uses up a connection that was there before, so this ends.
+// caller has waited its turn and keeps it. Each try uses up a connection that was there before, so this ends. What may
+// have run is run again only if its caller declared it repeatable; see Session.again.
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
-func (s *Session) operation(ctx context.Context, text string, f func(context.Context, *Conn) (open bool, err error)) error {
+func (s *Session) operation(
+	ctx context.Context, kind opKind, text string, f func(context.Context, *Conn) (open bool, err error),
+) error {
 	returned := false
 	defer func() {
 		if !returned {
@@ -27,19 +42,23 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 		return err
 	}
 	before := s.begin()
-	limited := s.limit(ctx, o)
-	open, err := f(limited, s.conn)
+	limited, open, err := s.try(ctx, kind, o, f)
 	for err != nil && s.replaceable(limited, err) {
 		end(&s.cancel)
 		if err = s.replace(ctx, err); err != nil {
 			returned = true
 			return err
 		}
-		limited = s.limit(ctx, o)
-		open, err = f(limited, s.conn)
+		limited, open, err = s.try(ctx, kind, o, f)
 	}
 	if err != nil {
-		err = s.settle(limited, err)
+		err = s.outcome(ctx, limited, s.began, err)
+	}
+	if o != nil && o.Retries > 0 {
+		if limited, open, err = s.repeat(ctx, limited, kind, o, text, f, open, err); s.conn == nil {
+			returned = true
+			return err
+		}
 	}
 	end(&s.cancel)
 	if !open {
@@ -55,12 +74,46 @@ func (s *Session) operation(ctx context.Context, text string, f func(context.Con
 	return err
 }
 
-// limit returns ctx with the timeout that the caller asked for, which does not run while the caller waits for its turn.
-func (s *Session) limit(ctx context.Context, o *priority.Options) context.Context {
-	if o != nil && o.Timeout > 0 {
-		ctx, s.cancel = context.WithTimeout(ctx, o.Timeout)
+// repeat runs f again as often as it may and has to. When it returns without a connection, the operation is over.
+func (s *Session) repeat(
+	ctx, limited context.Context, kind opKind, o *priority.Options, text string,
+	f func(context.Context, *Conn) (bool, error), open bool, err error,
+) (context.Context, bool, error) {
+	s.conn.opts.Retries.earn()
+	var a attempt
+	for err != nil && s.mayRepeat(limited, o, kind, err) {
+		end(&s.cancel)
+		if err = s.again(ctx, o, text, &a, err); err != nil {
+			return limited, false, err
+		}
+		if limited, open, err = s.try(ctx, kind, o, f); err != nil {
+			err = s.outcome(ctx, limited, s.began, err)
+		}
 	}
-	return ctx
+	if err != nil && a.tries > 0 {
+		a.tries++
+		err = a.failed("", err)
+	}
+	return limited, open, err
+}
+
+// try runs f once. A cancel of what ran before must have ended first.
+func (s *Session) try(
+	ctx context.Context, kind opKind, o *priority.Options, f func(context.Context, *Conn) (bool, error),
+) (limited context.Context, open bool, err error) {
+	if s.conn.unsettled() {
+		if err := s.conn.settle(); err != nil {
+			return ctx, false, errors.Join(driver.ErrBadConn, err)
+		}
+	}
+	limited = ctx
+	if kind == opStatement || kind == opBegin {
+		if limited, err = s.limit(ctx, o); err != nil {
+			return limited, false, err
+		}
+	}
+	open, err = f(limited, s.conn)
+	return limited, open, err
 }
 
 // pass checks the session in where a wrapper may not tell it so.
@@ -97,6 +150,7 @@ func (s *Session) finish(began mono.Time, err error) {
 	c := s.conn
 	if err != nil {
 		c.errors.Add(1)
+		s.consequences(err)
 	}
 	if s.ops > 1 || s.inTx || c.opts.Observer != nil {
 		now := mono.Now()

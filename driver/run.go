@@ -3,6 +3,7 @@ package pooldriver
 import (
 	"context"
 	"database/sql/driver"
+	"io"
 
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -12,7 +13,7 @@ import (
 // exec runs a statement without rows. st is set if it was prepared by the caller.
 func (s *Session) exec(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Result, error) {
 	var res driver.Result
-	err := s.operation(ctx, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
 		var err error
 		res, err = c.exec(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) { // the server refused the plan before it ran anything
@@ -29,7 +30,8 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 // query runs a statement with rows.
 func (s *Session) query(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Rows, error) {
 	var opened driver.Rows
-	err := s.operation(ctx, query, func(ctx context.Context, c *Conn) (bool, error) {
+	caller := ctx
+	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
 		r, err := c.query(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) {
 			r, err = c.query(ctx, query, args, st)
@@ -38,7 +40,7 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 			return false, err
 		}
 		var open bool
-		opened, open = s.track(r, s.began)
+		opened, open = s.track(caller, ctx, r)
 		return open, nil
 	})
 	if err != nil {
@@ -80,7 +82,8 @@ func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue
 }
 
 // rows are pgx's rows whose end the session hears of. The concrete type is embedded, so that every optional interface
-// that it has, those of later versions of Go included, is there still. Whatever error ended them early comes out of Close.
+// that it has, those of later versions of Go included, is there still. Whatever error ended them early comes out of Next,
+// if there was one more, and out of Close.
 type rows struct {
 	*stdlib.Rows
 	session *Session // nil when they are closed
@@ -88,12 +91,15 @@ type rows struct {
 	conn    *Conn
 	began   mono.Time
 	cancel  context.CancelFunc
+	ctx     context.Context // the caller's
+	limited context.Context // the same with the limits of the statement
+	failed  error           // what the caller was told of why they ended
 }
 
 // track returns r such that the session hears of its end. The wrapper is part of the session, so that it costs no
 // allocation, unless rows before it are open still. Rows of another inner driver pass as they are, so that no interface
 // is lost: their operation ends here, and its timer at the check-in.
-func (s *Session) track(r driver.Rows, began mono.Time) (wrapped driver.Rows, open bool) {
+func (s *Session) track(ctx, limited context.Context, r driver.Rows) (wrapped driver.Rows, open bool) {
 	cancel := s.cancel
 	s.cancel = nil
 	std, ok := r.(*stdlib.Rows)
@@ -105,9 +111,34 @@ func (s *Session) track(r driver.Rows, began mono.Time) (wrapped driver.Rows, op
 	if t.session != nil {
 		t = &rows{}
 	}
-	*t = rows{Rows: std, session: s, conn: s.conn, epoch: s.h.Epoch(), began: began, cancel: cancel}
+	*t = rows{
+		Rows: std, session: s, conn: s.conn, epoch: s.h.Epoch(), began: s.began, cancel: cancel, ctx: ctx, limited: limited,
+	}
 	s.unread++
 	return t, true
+}
+
+// bound reports whether the session still has the connection that the rows come from; it has not if they were left open
+// over a check-in.
+func (r *rows) bound() bool {
+	return r.session != nil && r.session.conn == r.conn && r.session.h.Epoch() == r.epoch
+}
+
+// Next implements driver.Rows.
+func (r *rows) Next(dest []driver.Value) error {
+	err := r.Rows.Next(dest)
+	if err != nil && err != io.EOF && r.bound() { //nolint:errorlint // the driver contract has it as it is
+		err = r.fail(err)
+	}
+	return err
+}
+
+// fail makes err what the caller shall see, the same each time.
+func (r *rows) fail(err error) error {
+	if r.failed == nil {
+		r.failed = r.session.outcome(r.ctx, r.limited, r.began, err)
+	}
+	return r.failed
 }
 
 // endLater sees to it that cancel is called at the check-in.
@@ -127,10 +158,10 @@ func (r *rows) Close() error {
 	if s == nil {
 		return nil
 	}
-	r.session = nil
-	bound := s.conn == r.conn && s.h.Epoch() == r.epoch // else they were left open over a check-in
+	bound := r.bound()
 	returned := false
 	defer func() {
+		r.session, r.ctx, r.limited = nil, nil, nil
 		end(&r.cancel)
 		if !returned && bound {
 			s.abandon()
@@ -138,6 +169,9 @@ func (r *rows) Close() error {
 	}()
 	err := r.Rows.Close()
 	if bound {
+		if err != nil {
+			err = r.fail(err)
+		}
 		s.unread--
 		s.finish(r.began, err)
 	}

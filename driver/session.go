@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"runtime"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,13 +20,20 @@ type Source interface {
 	Acquire(ctx context.Context, req *lifecycle.Request) (lifecycle.Handle[*Conn], error)
 	// Replace lends another connection in place of one that was found to be of no use before anything ran on it.
 	Replace(ctx context.Context, h *lifecycle.Handle[*Conn], req *lifecycle.Request, cause error) error
+	// Options are those of its connections.
+	Options() *Options
 	// Checkins is what the source knows of how its sessions are told of their check-ins.
 	Checkins() *Checkins
+	// Suspect has every connection that is open now show that it lives before it serves again.
+	Suspect()
+	// Retire has every connection closed that was opened up to that generation, those in use when they come back.
+	Retire(generation uint64)
 }
 
 // A Session is what database/sql holds for a connection: see the package comment. Used by one goroutine at a time.
 type Session struct {
 	src      Source
+	opts     *Options
 	checkins *Checkins
 	wrapped  bool // database/sql did not make it by itself: something stands between
 	untold   bool // it unbound by itself, and nobody has told it of a check-in since
@@ -49,6 +58,11 @@ type Session struct {
 	txCtx context.Context // its begin's, for what it carries
 	tx    driver.Tx       // of an inner driver other than pgx
 
+	txBegan mono.Time
+	txEnds  time.Time     // when it has to be over; zero is no limit
+	txLimit Limit         // which limit that is
+	txAfter time.Duration // and how long it was
+
 	rows   rows
 	unread int                // rows that are open
 	cancel context.CancelFunc // ends the timer of the operation under way, until its rows take it over
@@ -70,7 +84,7 @@ var (
 
 // NewSession returns an unbound session whose first check-out is under ctx.
 func NewSession(ctx context.Context, src Source) *Session {
-	return &Session{src: src, checkins: src.Checkins(), checkout: ctx, wrapped: calledThroughWrapper()}
+	return &Session{src: src, opts: src.Options(), checkins: src.Checkins(), checkout: ctx, wrapped: calledThroughWrapper()}
 }
 
 // bind gives the session a connection for an operation under ctx, if it has none, and says what is about to run.
@@ -92,6 +106,9 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 		s.req.Options, s.asked = priority.Options{}, false
 	}
 	s.req.Detail = text
+	if s.opts.Stacks {
+		s.req.Stack = callers()
+	}
 	s.passing = s.wrapped && calledInPassing()
 	h, err := s.src.Acquire(ctx, &s.req)
 	if err != nil {
@@ -112,6 +129,9 @@ func (s *Session) unbind() {
 	if c == nil {
 		return
 	}
+	if c.raw {
+		c.takeBack()
+	}
 	end, mend := c.fate()
 	if s.tx != nil { // an inner driver's transaction that nobody ended
 		end = lifecycle.EndBusy
@@ -128,6 +148,12 @@ func (s *Session) unbind() {
 	}
 }
 
+// callers returns the stack of whoever called the session, for those who look for a leak.
+func callers() []uintptr {
+	pcs := make([]uintptr, maxDepth)
+	return pcs[:runtime.Callers(4, pcs)]
+}
+
 // forgetConn makes the session unbound. What it was bound to is the caller's affair.
 func (s *Session) forgetConn() {
 	if s.ops == 0 { // it was lent for nothing
@@ -142,7 +168,7 @@ func (s *Session) forgetConn() {
 	s.ops = 0
 	s.conn, s.h = nil, lifecycle.Handle[*Conn]{}
 	if s.inTx {
-		s.inTx, s.txCtx, s.tx = false, nil, nil
+		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 	}
 	s.unread = 0
 	end(&s.cancel)
@@ -211,7 +237,7 @@ func (s *Session) Prepare(query string) (driver.Stmt, error) {
 // connection that it runs on.
 func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	var st *stmt
-	err := s.operation(ctx, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
 		var err error
 		st, err = c.prepare(ctx, s, query)
 		return false, err
@@ -224,7 +250,7 @@ func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt
 
 // Ping implements driver.Pinger. It goes to the server. A pooled connection that turns out to be dead is replaced.
 func (s *Session) Ping(ctx context.Context) error {
-	return s.operation(ctx, "ping", func(ctx context.Context, c *Conn) (bool, error) {
+	return s.operation(ctx, opStatement, "ping", func(ctx context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, c.can.ping(ctx)
 		}
@@ -286,19 +312,27 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 		return nil, err
 	}
 	s.begin() // what is done with it is an operation, for all that can be known
-	if s.conn.pg == nil {
-		return nil, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", s.conn.inner)
+	c := s.conn
+	if c.pg == nil {
+		return nil, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
 	}
-	return s.conn.pg, nil
+	if c.unsettled() {
+		if err := c.settle(); err != nil {
+			return nil, &LostError{Conn: s.h.ID(), PID: c.pid, Err: err}
+		}
+	}
+	c.lendRaw()
+	return c.pg, nil
 }
 
 // Do lends the pgx connection to f as one operation under ctx, and returns f's error as it is.
 func (s *Session) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 	s.verbatim = true
-	return s.operation(ctx, "do", func(_ context.Context, c *Conn) (bool, error) {
+	return s.operation(ctx, opRaw, "do", func(_ context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
 		}
+		c.lendRaw()
 		return false, f(c.pg)
 	})
 }

@@ -30,7 +30,7 @@ func TestStatementTimeoutEndsTheStatementAndNotTheWait(t *testing.T) {
 	if _, err := f.db.ExecContext(ctx, "select pg_sleep(60)"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a statement that takes too long: %v", err)
 	}
-	f.free("after the timeout")
+	f.awaitFree()
 	f.serves(1)
 }
 
@@ -48,7 +48,7 @@ func TestStatementTimeoutHoldsWhileItsRowsAreRead(t *testing.T) {
 		t.Errorf("rows ended with %v", err)
 	}
 	rows.Close()
-	f.free("after the timeout")
+	f.awaitFree()
 }
 
 // The timer of one statement must not end the rows of another on the same connection, whichever of the two is released

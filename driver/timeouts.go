@@ -58,10 +58,12 @@ type Interruption struct {
 	// Waited is how long the caller waited for the connection, Ran how long the operation ran on it, or of a transaction's
 	// limit, how long the transaction was open.
 	Waited, Ran time.Duration
-	// Closed reports that the connection was closed, because the server did not answer in time. The server may be at
-	// work on the statement still.
+	// Closed reports that the connection was lost with it: the server did not answer in time, or has ended the session.
 	Closed bool
-	// Err is what the server answered, a [*pgconn.PgError], or what the network said; nil if neither said anything.
+	// Unsent reports that the statement was never sent, and so certainly did not run.
+	Unsent bool
+	// Err is what the server answered, a [*pgconn.PgError], nil if it did not; of a connection that could not be opened, how
+	// far it got.
 	Err error
 }
 
@@ -75,13 +77,21 @@ func (i *Interruption) describe(s *strings.Builder) {
 	if i.Waited > 0 {
 		fmt.Fprintf(s, ", beside %s of waiting for a connection", round(i.Waited))
 	}
-	if i.Conn != 0 {
-		fmt.Fprintf(s, "; connection %d (server process %d)", i.Conn, i.PID)
-		if i.Closed {
-			s.WriteString(" did not answer and was closed: whether the statement ran is unknown")
-		} else {
-			s.WriteString(" lives on")
-		}
+	if i.Conn == 0 {
+		return
+	}
+	fmt.Fprintf(s, "; connection %d (server process %d)", i.Conn, i.PID)
+	switch {
+	case i.Closed && i.Err != nil:
+		s.WriteString(" was ended by the server")
+	case i.Closed && i.Unsent:
+		s.WriteString(" is closed; the statement was not sent")
+	case i.Closed:
+		s.WriteString(" did not answer and was closed: whether the statement ran is unknown")
+	case i.Unsent:
+		s.WriteString(" lives on; the statement was not sent")
+	default:
+		s.WriteString(" lives on")
 	}
 }
 
@@ -100,8 +110,9 @@ func round(d time.Duration) time.Duration {
 // A TimeoutError says that a time ran out for an operation that had a connection, or for one that was being opened.
 //
 // [errors.Is] finds in it the limit's sentinel ([ErrStatementTimeout] and so on) and [context.DeadlineExceeded], which every
-// kind of timeout matches, and [errors.As] what the server answered. If the server answered, the statement was ended and
-// had no effect outside the transaction that it is part of; if Closed is set, nobody knows.
+// kind of timeout matches, and [errors.As] what the server answered. If the server answered (Err), or if the statement was
+// not sent (Unsent), it had no effect; what else the transaction did is as in any transaction whose statement failed. If
+// neither, nobody knows.
 type TimeoutError struct {
 	// Limit is what ran out, After how long it was; After is 0 if the limit was a context's deadline.
 	Limit Limit
@@ -144,6 +155,12 @@ func (i *Interruption) add(errs []error, cause error) []error {
 		errs = append(errs, i.Err)
 	}
 	return errs
+}
+
+// ConnectTimeout returns the error of a connection that could not be opened within limit, and took so long. err says how
+// far it got.
+func ConnectTimeout(limit, took time.Duration, err error) *TimeoutError {
+	return &TimeoutError{Limit: LimitConnect, After: limit, Interruption: Interruption{Ran: took, Err: err}}
 }
 
 // Timeout returns true, as net.Error has it.

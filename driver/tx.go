@@ -6,9 +6,13 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // Begin implements driver.Conn.
@@ -26,7 +30,11 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	if err != nil {
 		return nil, err
 	}
-	err = s.operation(ctx, begin, func(limited context.Context, c *Conn) (bool, error) {
+	if o := priority.Peek(ctx); o != nil && o.Exempt {
+		begin += "; set local idle_in_transaction_session_timeout to 0"
+	}
+	began := mono.Now()
+	err = s.operation(ctx, opBegin, begin, func(limited context.Context, c *Conn) (bool, error) {
 		var err error
 		if c.pg == nil {
 			// Its context is the transaction's, and must live as long; a statement's timeout is not for it.
@@ -42,7 +50,25 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 		return nil, err
 	}
 	s.txCtx = ctx
+	s.boundTx(ctx, began)
 	return (*tx)(s), nil
+}
+
+// boundTx notes when the transaction has to be over: when its context says so, or when the pool does.
+func (s *Session) boundTx(ctx context.Context, began mono.Time) {
+	s.txBegan = began
+	if deadline, ok := ctx.Deadline(); ok {
+		s.txEnds, s.txLimit, s.txAfter = deadline, LimitContext, 0
+	}
+	limit := s.conn.opts.TransactionTimeout
+	if limit == 0 || s.req.Exempt {
+		return
+	}
+	ends := time.Now().Add(limit)
+	if s.txEnds.IsZero() || ends.Before(s.txEnds) {
+		s.txEnds, s.txLimit, s.txAfter = ends, LimitTransaction, limit
+	}
+	s.conn.txEnds.Store(int64(mono.Now().Add(limit)))
 }
 
 // beginSQL returns the statement that begins a transaction with these options. All of them are constants.
@@ -96,20 +122,33 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 	}
 	inner := s.tx
 	// Nothing that the context carries may bound the end: neither its deadline nor its timeout.
-	return s.operation(context.WithoutCancel(s.txCtx), sql, func(ctx context.Context, c *Conn) (bool, error) {
-		s.inTx, s.txCtx, s.tx = false, nil, nil
+	return s.operation(context.WithoutCancel(s.txCtx), opEnd, sql, func(ctx context.Context, c *Conn) (bool, error) {
+		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 		if c.pg == nil {
 			return false, endInner(inner)
 		}
+		defer c.txEnded()
 		tag, err := c.bounded(ctx, sql, c.opts.EndTimeout)
 		if err != nil && !isServerAnswer(err) {
 			c.broken = true // what state it is in nobody knows
 		}
-		if err == nil && sql == "commit" && tag.String() == "ROLLBACK" {
-			err = pgx.ErrTxCommitRollback
+		if sql == "commit" {
+			err = s.commitOutcome(tag.String(), err)
 		}
 		return false, err
 	})
+}
+
+// commitOutcome tells a commit that failed from one of which nobody knows.
+func (s *Session) commitOutcome(tag string, err error) error {
+	switch {
+	case err == nil && tag == "ROLLBACK":
+		return pgx.ErrTxCommitRollback
+	case err == nil || neverRan(err) || (isServerAnswer(err) && !s.conn.closed()):
+		return err
+	default: // a server that ends the session instead of answering may have done so before the commit or after
+		return &CommitError{Conn: s.h.ID(), PID: s.conn.pid, Took: mono.Since(s.began), Err: err}
+	}
 }
 
 // isServerAnswer reports whether err is what the server answered, after which the connection goes on.

@@ -30,7 +30,7 @@ func benchPool(tb testing.TB, cfg lifecycle.Config[*thing]) *lifecycle.Pool[*thi
 	return p
 }
 
-func alwaysValid(context.Context, *thing, time.Duration) error { return nil }
+func alwaysValid(context.Context, *thing, time.Duration, bool) error { return nil }
 
 func TestLendingWhatIsIdleAllocatesNothing(t *testing.T) {
 	for name, cfg := range map[string]lifecycle.Config[*thing]{

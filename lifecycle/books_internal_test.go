@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // Check reports whatever contradicts itself in p's books. It holds at every instant at which mu is free, so a test may
@@ -13,7 +14,7 @@ import (
 func (p *Pool[T]) Check() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return errors.Join(p.checkCountsLocked(), p.checkPermitsLocked(), p.checkPlansLocked())
+	return errors.Join(p.checkCountsLocked(), p.checkPermitsLocked(), p.checkPlansLocked(), p.checkOwnersLocked(), p.checkWatchLocked())
 }
 
 // checkCountsLocked compares the counts with the states of the resources.
@@ -62,7 +63,7 @@ func (p *Pool[T]) checkPermitsLocked() error {
 	if inUse := p.live - len(p.idle); p.sched.Out() != inUse {
 		errs = append(errs, fmt.Errorf("%d permits out for %d resources in use", p.sched.Out(), inUse))
 	}
-	if p.sched.Waiting() > 0 && len(p.idle) > 0 && p.cfg.Reserve == 0 {
+	if p.sched.Waiting() > 0 && len(p.idle) > 0 && p.cfg.Reserve == 0 && !p.sched.Suspended() {
 		errs = append(errs, fmt.Errorf("%d wait though %d are idle", p.sched.Waiting(), len(p.idle)))
 	}
 	if p.phase != open && (p.sched.Waiting() > 0 || len(p.idle) > 0) {
@@ -80,7 +81,7 @@ func (p *Pool[T]) checkPlansLocked() error {
 	if p.phase == open && len(p.all) > 0 && p.alarmAt == 0 {
 		errs = append(errs, errors.New("the keeper has no next round"))
 	}
-	retry := p.failures > 0 && p.creating == 0 && len(p.all) < p.cfg.Max && (p.sched.Waiting() > 0 || p.live < p.cfg.Min)
+	retry := p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max && (p.sched.Waiting() > 0 || p.live < p.cfg.Min)
 	if p.phase == open && retry && (p.alarmAt == 0 || p.alarmAt > p.retryAt) {
 		errs = append(errs, errors.New("nobody will try again in time"))
 	}
@@ -98,6 +99,63 @@ func (p *Pool[T]) checkPlansLocked() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkOwnersLocked compares what is known of owners with what they hold, and looks for a deadlock that nobody broke.
+func (p *Pool[T]) checkOwnersLocked() error {
+	var errs []error
+	held := map[*priority.Owner]int{}
+	for id, r := range p.all {
+		if r.owner != nil {
+			held[r.owner]++
+		}
+		if r.req != nil && r.req.Owner != r.owner || r.req == nil && r.owner != nil {
+			errs = append(errs, fmt.Errorf("resource %d does not know its owner", id))
+		}
+	}
+	waiting := 0
+	for owner, o := range p.owners {
+		waiting += o.waiting
+		if o.held != held[owner] {
+			errs = append(errs, fmt.Errorf("an owner holds %d, and %d by the resources", o.held, held[owner]))
+		}
+		if o.held < 0 || o.waiting < 0 || o.held+o.waiting == 0 {
+			errs = append(errs, fmt.Errorf("an owner holds %d and waits %d times", o.held, o.waiting))
+		}
+		if o.waiting == 1 && !o.several && o.wait == nil {
+			errs = append(errs, errors.New("an owner waits, nobody knows as whom"))
+		}
+		delete(held, owner)
+	}
+	if len(held) > 0 {
+		errs = append(errs, fmt.Errorf("%d owners hold something, and nothing is known of them", len(held)))
+	}
+	if p.deadlockedLocked(nil) {
+		errs = append(errs, errors.New("all wait for each other, and nobody was turned away"))
+	}
+	return errors.Join(errs...)
+}
+
+// checkWatchLocked looks for leaks that nobody would find, and for somebody who waits for a quiet that has come.
+func (p *Pool[T]) checkWatchLocked() error {
+	var errs []error
+	if p.phase == open && p.cfg.LeakThreshold > 0 && p.live > 0 && !p.watched {
+		errs = append(errs, errors.New("nobody looks for leaks"))
+	}
+	if p.sched.Suspended() && (p.phase != open || !p.crowded.Load()) {
+		errs = append(errs, fmt.Errorf("suspended in phase %d, and crowded: %t", p.phase, p.crowded.Load()))
+	}
+	if p.quiet != nil && (!p.sched.Suspended() || p.sched.Out() == 0) {
+		errs = append(errs, fmt.Errorf("somebody waits for a quiet, suspended: %t, %d out", p.sched.Suspended(), p.sched.Out()))
+	}
+	return errors.Join(errs...)
+}
+
+// Owners returns of how many owners something is known.
+func (p *Pool[T]) Owners() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.owners)
 }
 
 // NextRound returns how long it is until the keeper's next round, 0 if none is due.

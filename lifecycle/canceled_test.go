@@ -15,7 +15,7 @@ func TestLeavingDuringTheFirstValidationIsNoFailedCreation(t *testing.T) {
 		Max:     1,
 		Create:  func(context.Context) (int, error) { return 1, nil },
 		Destroy: func(context.Context, int) error { return nil },
-		Validate: func(ctx context.Context, _ int, _ time.Duration) error {
+		Validate: func(ctx context.Context, _ int, _ time.Duration, _ bool) error {
 			if ctx.Done() == nil {
 				return nil
 			}

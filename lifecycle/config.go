@@ -15,6 +15,7 @@ const (
 	DefaultDestroyTimeout = 5 * time.Second
 	DefaultKeepInterval   = time.Minute
 	DefaultMaxCreating    = 8
+	DefaultInterruptGrace = 2 * time.Second
 )
 
 // Config configures a [Pool]. Create, Destroy and Max must be set. NewPool copies it.
@@ -32,8 +33,12 @@ type Config[T any] struct {
 	Destroy func(ctx context.Context, value T) error
 	// Validate, if set, says whether a resource that has been idle for so long may be lent. It runs on the caller's
 	// goroutine and under its context, before each lending. If it fails, the resource is destroyed and the caller gets
-	// another; if it fails at the first lending, that counts as a failed creation.
-	Validate func(ctx context.Context, value T, idle time.Duration) error
+	// another; if it fails at the first lending, that counts as a failed creation. suspect is set if somebody called
+	// Suspect since the resource was last found good: then nothing but a proof will do.
+	Validate func(ctx context.Context, value T, idle time.Duration, suspect bool) error
+	// Interrupt, if set, is told to hurry the holder of a resource that a Drain waits for in vain: it is called once for
+	// each that is held when the drain's context has ended, on the drain's goroutine, while the holder may be using it.
+	Interrupt func(value T)
 
 	// Min is how many resources are kept open from the first use on. Defaults to 0.
 	Min int
@@ -58,6 +63,11 @@ type Config[T any] struct {
 	// KeepInterval is how often idle resources are looked over. Defaults to DefaultKeepInterval, or less where
 	// IdleTimeout or MaxLifetime are short.
 	KeepInterval time.Duration
+	// LeakThreshold is for how long a resource may be held before the observer is told, once a lending, that it may have
+	// been forgotten. Zero is never. Requests that are Exempt are left out.
+	LeakThreshold time.Duration
+	// InterruptGrace is how long a Drain waits for those whom it interrupted. Defaults to DefaultInterruptGrace.
+	InterruptGrace time.Duration
 
 	// Reserve, AgingShare and MaxWaiting are those of [priority.Limits].
 	Reserve, AgingShare, MaxWaiting int
@@ -91,6 +101,7 @@ func (c *Config[T]) validate() error {
 	}{
 		{"AcquireTimeout", c.AcquireTimeout}, {"CreateTimeout", c.CreateTimeout}, {"DestroyTimeout", c.DestroyTimeout},
 		{"IdleTimeout", c.IdleTimeout}, {"MaxLifetime", c.MaxLifetime}, {"KeepInterval", c.KeepInterval},
+		{"LeakThreshold", c.LeakThreshold}, {"InterruptGrace", c.InterruptGrace},
 	} {
 		if f.d < 0 {
 			bad("%s is %s: must not be negative", f.name, f.d)
@@ -124,6 +135,7 @@ func (c Config[T]) withDefaults() Config[T] {
 	}
 	set(&c.CreateTimeout, DefaultCreateTimeout)
 	set(&c.DestroyTimeout, DefaultDestroyTimeout)
+	set(&c.InterruptGrace, DefaultInterruptGrace)
 	set(&c.LifetimeJitter, c.MaxLifetime/10)
 	if c.KeepInterval == 0 {
 		c.KeepInterval = DefaultKeepInterval

@@ -19,6 +19,7 @@ func TestNewPoolNamesEveryWrongFieldAtOnce(t *testing.T) {
 	bad := lifecycle.Config[*thing]{
 		Min: -1, Max: -3, MaxCreating: -1,
 		AcquireTimeout: -1, CreateTimeout: -1, DestroyTimeout: -1, IdleTimeout: -1, MaxLifetime: -1, KeepInterval: -1,
+		LeakThreshold: -1, InterruptGrace: -1,
 		Reserve: -1, AgingShare: 1, MaxWaiting: -1,
 	}
 	p, err := lifecycle.NewPool(bad)
@@ -28,7 +29,7 @@ func TestNewPoolNamesEveryWrongFieldAtOnce(t *testing.T) {
 	complaints := strings.Split(err.Error(), "\n")
 	for _, field := range []string{
 		"Create", "Destroy", "Max", "Min", "MaxCreating", "AcquireTimeout", "CreateTimeout", "DestroyTimeout",
-		"IdleTimeout", "MaxLifetime", "KeepInterval", "Reserve", "AgingShare", "MaxWaiting",
+		"IdleTimeout", "MaxLifetime", "KeepInterval", "LeakThreshold", "InterruptGrace", "Reserve", "AgingShare", "MaxWaiting",
 	} {
 		named := 0
 		for _, c := range complaints {

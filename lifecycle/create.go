@@ -40,7 +40,7 @@ func (p *Pool[T]) planLocked(rep *report[T]) {
 // warm-up lacks, within what there is room for and what may be under way at once. A caller is not tied to the creation
 // that it causes; it takes whatever is free first.
 func (p *Pool[T]) wantedLocked() int {
-	if p.phase != open {
+	if p.phase != open || p.sched.Suspended() {
 		return 0
 	}
 	lacking := max(p.cfg.Min, p.warm) - p.live - p.creating
@@ -56,9 +56,10 @@ func (p *Pool[T]) wantedLocked() int {
 }
 
 // hopelessLocked returns why the caller should not wait: there is no resource, the last creation failed, and the next
-// may not be tried yet. Those who asked for retries wait all the same.
+// may not be tried yet. Those who asked for retries wait all the same, and while the pool is suspended, everybody: nothing
+// is tried then, and what failed before says little of what will be.
 func (p *Pool[T]) hopelessLocked(req *Request) error {
-	if p.failures == 0 || p.live > 0 || p.creating > 0 || req.Retries > 0 || mono.Now() >= p.retryAt {
+	if p.sched.Suspended() || p.failures == 0 || p.live > 0 || p.creating > 0 || req.Retries > 0 || mono.Now() >= p.retryAt {
 		return nil
 	}
 	return &CreateError{Failures: p.failures, Err: p.failure}
@@ -115,6 +116,7 @@ func (p *Pool[T]) createDone(r *resource[T], value T, took time.Duration) {
 	p.counts.created++
 	p.counts.createTime += took
 	p.note(&rep, Event{Kind: KindCreate, Resource: r.id, Duration: took})
+	p.watchLocked()
 	if p.cfg.MaxLifetime > 0 {
 		r.expires = now.Add(p.lifetime())
 	}
@@ -140,8 +142,8 @@ func (p *Pool[T]) createDone(r *resource[T], value T, took time.Duration) {
 func (p *Pool[T]) learnLocked(began mono.Time) {
 	oldest := p.sched.Oldest()
 	switch {
-	case p.failures > 0:
-		// One at a time.
+	case p.failures > 0 || p.sched.Suspended():
+		// One at a time; or nobody is served, whatever there is.
 	case oldest != nil && oldest.Since() <= began, oldest == nil && p.warm > p.live+p.creating:
 		p.allowance = min(2*p.allowance, p.cfg.MaxCreating)
 	case oldest == nil:
@@ -169,7 +171,7 @@ func (p *Pool[T]) createFailed(r *resource[T], took time.Duration, err error) {
 	if p.phase == open { // else it was we who ended it
 		p.failedLocked(now, err)
 	}
-	if p.live == 0 && p.creating == 0 {
+	if p.live == 0 && p.creating == 0 && !p.sched.Suspended() {
 		p.sched.RefuseAll(priority.Unavailable, &CreateError{Failures: p.failures, Err: err}, true, &b)
 	}
 	p.planLocked(&rep)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/poolsql/poolsql/priority"
 )
@@ -15,29 +14,8 @@ var ErrClosed = priority.ErrClosed
 // errDraining is the cause of a refusal while a pool drains.
 var errDraining = errors.New("the pool is being drained")
 
-// A Holder is somebody who holds a resource.
-type Holder struct {
-	Resource      uint64
-	Class         priority.Class
-	Label, Tenant string
-	// Held is for how long.
-	Held time.Duration
-}
-
-// String returns the holder as an error message names it.
-func (h Holder) String() string {
-	name := "unlabeled"
-	if h.Label != "" {
-		name = fmt.Sprintf("%q", h.Label)
-	}
-	if h.Tenant != "" {
-		name += fmt.Sprintf(" of %q", h.Tenant)
-	}
-	return fmt.Sprintf("%s (%s) for %s", name, h.Class, h.Held.Round(time.Microsecond))
-}
-
-// maxHolders is how many holders an error names: those who have held longest. An error is read by a person.
-const maxHolders = 8
+// errSuspended says why something has to wait.
+var errSuspended = errors.New("the pool is suspended")
 
 // An AcquireError says that a caller got no resource: by which rule, how long it waited, and who was in its way. What it
 // wanted to do has not begun.
@@ -48,6 +26,8 @@ type AcquireError struct {
 	Pool string
 	// Refused tells the rule, the class, the wait and the depth of the queue.
 	Refused *priority.RefusedError
+	// Suspended says that the pool was suspended, and served nobody.
+	Suspended bool
 	// Open, Opening and Max are how many resources there were, how many were being created, and how many there may be.
 	Open, Opening, Max int
 	// Holders are those who held resources, longest first, at most eight of them; MoreHolders counts the others.
@@ -65,6 +45,9 @@ func (e *AcquireError) Error() string {
 		fmt.Fprintf(&s, "pool %q: ", e.Pool)
 	}
 	s.WriteString(e.Refused.Error())
+	if e.Suspended {
+		fmt.Fprintf(&s, "; %v", errSuspended)
+	}
 	if e.Refused.Reason != priority.Closed {
 		fmt.Fprintf(&s, "; %d open and %d opening of at most %d", e.Open, e.Opening, e.Max)
 	}
@@ -115,36 +98,3 @@ func (e *CreateError) Error() string {
 
 // Unwrap returns Err.
 func (e *CreateError) Unwrap() error { return e.Err }
-
-// A DrainError says that a drain ended before the last resource came back. The pool stays shut to new work, and each
-// resource is closed when its holder releases it.
-type DrainError struct {
-	Pool string
-	// Stragglers are those who still hold a resource, longest first.
-	Stragglers []Holder
-	// Err is why the drain ended: the context's error or its cause.
-	Err error
-}
-
-// Error names the stragglers.
-func (e *DrainError) Error() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "poolsql: pool %q: drain ended with %d still held", e.Pool, len(e.Stragglers))
-	for i, h := range e.Stragglers {
-		if i == maxHolders {
-			fmt.Fprintf(&s, " and %d more", len(e.Stragglers)-i)
-			break
-		}
-		if i == 0 {
-			s.WriteString(": ")
-		} else {
-			s.WriteString(", ")
-		}
-		s.WriteString(h.String())
-	}
-	fmt.Fprintf(&s, ": %v", e.Err)
-	return s.String()
-}
-
-// Unwrap returns Err.
-func (e *DrainError) Unwrap() error { return e.Err }

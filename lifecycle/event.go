@@ -38,6 +38,13 @@ const (
 	KindHealthCheck                    // health was judged: Count is the score
 	KindHealthWarning                  // health was found wanting: Count is the score
 	KindHealthError                    // the probe failed: Err
+	KindLeak                           // a resource has been held for longer than LeakThreshold: Class, Label, Tenant, Duration, Detail, Stack
+	KindNested                         // a caller whose owner holds something already asked for more: Class, Label, Tenant, Count is how much it holds
+	KindSuspended                      // lending was suspended: Count is how many are still held
+	KindResumed                        // lending was resumed: Count is how many waited for it
+	KindRetired                        // a generation of resources was retired: Count is how many there were
+	KindRetry                          // an operation is tried again: Class, Label, Tenant, Count is which try it is, Code
+	KindCancel                         // the server was asked to cancel an operation: Class, Label, Tenant, Duration, Code
 	numKinds
 )
 
@@ -45,6 +52,7 @@ var kindNames = [numKinds]string{
 	"", "acquire", "release", "refuse", "timeout", "create", "create-error", "destroy", "destroy-error", "invalid",
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
+	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".
@@ -74,6 +82,10 @@ type Event struct {
 	// Code is the SQLSTATE or another short class of failure, where there is one.
 	Code string
 	Err  error
+	// Detail is what the holder was about to do: Request.Detail.
+	Detail string
+	// Stack are the program counters of whoever acquired the resource, if they were noted: Request.Stack.
+	Stack []uintptr
 }
 
 // An Observer is told what happens.

@@ -240,7 +240,7 @@ func TestKindsAndReasonsAndStatesHaveNames(t *testing.T) {
 		}
 		seen[s] = true
 	}
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindHealthError; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindCancel; k++ {
 		name(k.String(), "Kind")
 	}
 	clear(seen)
@@ -252,7 +252,7 @@ func TestKindsAndReasonsAndStatesHaveNames(t *testing.T) {
 		name(s.String(), "State")
 	}
 	for got, want := range map[string]string{
-		lifecycle.Kind(0).String(): "Kind(0)", (lifecycle.KindHealthError + 1).String(): "Kind(26)",
+		lifecycle.Kind(0).String(): "Kind(0)", (lifecycle.KindCancel + 1).String(): "Kind(33)",
 		(lifecycle.EndClosed + 1).String(): "EndReason(11)", lifecycle.State(0).String(): "State(0)",
 	} {
 		if got != want {

@@ -10,7 +10,8 @@ import (
 	"github.com/poolsql/poolsql/priority"
 )
 
-// Initialize opens the minimum and returns when that many are open, or with the first failure.
+// Initialize opens the minimum and returns when that many are open, or with the first failure. While the pool is suspended
+// it waits.
 func (p *Pool[T]) Initialize(ctx context.Context) error {
 	p.mu.Lock()
 	n := p.cfg.Min
@@ -24,7 +25,7 @@ func (p *Pool[T]) Initialize(ctx context.Context) error {
 
 // Warmup returns when n resources are open, held ones included, or with the first failure to create one. It opens
 // several at once: two at first, and twice as many after each success, up to MaxCreating. Those above the minimum stay
-// until they have been idle for too long. n must not be above the maximum.
+// until they have been idle for too long. n must not be above the maximum. While the pool is suspended it waits.
 func (p *Pool[T]) Warmup(ctx context.Context, n int) error {
 	if err := p.fill(ctx, n); err != nil {
 		return err
@@ -52,7 +53,7 @@ func (p *Pool[T]) fill(ctx context.Context, n int) error {
 			return p.fillEndLocked(n, &CreateError{Failures: max(1, p.failures), Err: p.failure})
 		}
 		if ctx.Err() != nil {
-			return p.fillEndLocked(n, context.Cause(ctx))
+			return p.fillEndLocked(n, p.whyNotLocked(context.Cause(ctx)))
 		}
 		var rep report[T]
 		p.warm = max(p.warm, n)
@@ -66,6 +67,14 @@ func (p *Pool[T]) fill(ctx context.Context, n int) error {
 		}
 		p.mu.Lock()
 	}
+}
+
+// whyNotLocked adds to err, which ended a fill, what kept it from its goal.
+func (p *Pool[T]) whyNotLocked(err error) error {
+	if p.sched.Suspended() {
+		return fmt.Errorf("%w: %w", errSuspended, err)
+	}
+	return err
 }
 
 // fillEndLocked ends a fill and unlocks.
@@ -87,6 +96,7 @@ func (p *Pool[T]) fillEndLocked(n int, err error) error {
 // other or the reserve.
 func (p *Pool[T]) Resize(minimum, maximum int) error {
 	now := mono.Now()
+	var b priority.Batch
 	var rep report[T]
 	p.mu.Lock()
 	cfg := p.cfg
@@ -102,34 +112,13 @@ func (p *Pool[T]) Resize(minimum, maximum int) error {
 		p.retireLocked(r, EndShrunk, now, &rep)
 	}
 	p.idle = slices.Delete(p.idle, 0, surplus)
+	p.breakDeadlockLocked(&b)
 	p.planLocked(&rep)
 	p.changedLocked()
 	p.mu.Unlock()
+	b.Wake()
 	p.carryOut(&rep)
 	return nil
-}
-
-// Reset retires every resource: idle ones are destroyed at once, held ones when they are released, those under creation
-// when they are done. New ones take their place as they are needed. Callers that wait go on waiting.
-func (p *Pool[T]) Reset() {
-	var rep report[T]
-	p.mu.Lock()
-	p.generation++
-	p.note(&rep, Event{Kind: KindReset})
-	p.retireIdleLocked(EndReset, &rep)
-	p.planLocked(&rep)
-	p.mu.Unlock()
-	p.carryOut(&rep)
-}
-
-// retireIdleLocked removes every idle resource.
-func (p *Pool[T]) retireIdleLocked(reason EndReason, rep *report[T]) {
-	now := mono.Now()
-	for _, r := range p.idle {
-		p.retireLocked(r, reason, now, rep)
-	}
-	clear(p.idle)
-	p.idle = p.idle[:0]
 }
 
 // Evict ends the resource with this id, at once if it is idle, else when it is released, and reports whether there was
@@ -172,86 +161,4 @@ func (p *Pool[T]) Clear(reason string) int {
 	b.Wake()
 	p.emit(Event{Kind: KindCleared, Count: n, Err: cause})
 	return n
-}
-
-// Drain shuts the pool to new work, turns away those who wait, destroys what is idle, and returns when every resource
-// has come back and is destroyed. When ctx ends first it returns a [*DrainError] that names who still holds what; the
-// pool stays shut, and what is held is destroyed when it comes back.
-func (p *Pool[T]) Drain(ctx context.Context) error {
-	p.shut(draining)
-	select {
-	case <-p.gone:
-		return nil
-	case <-ctx.Done():
-	}
-	select {
-	case <-p.gone: // both came to pass
-		return nil
-	default:
-	}
-	now := mono.Now()
-	p.mu.Lock()
-	stragglers := p.holdersLocked(now)
-	p.mu.Unlock()
-	return &DrainError{Pool: p.cfg.Name, Stragglers: stragglers, Err: context.Cause(ctx)}
-}
-
-// Close shuts the pool and returns at once: those who wait are turned away, what is idle is destroyed, and what is held
-// is destroyed when it comes back. Done tells when the last is gone. Closing again does nothing.
-func (p *Pool[T]) Close() { p.shut(closed) }
-
-// Done returns a channel that is closed when the pool is shut and its last resource gone. No goroutine of the pool is
-// left then, but for those that are about to return.
-func (p *Pool[T]) Done() <-chan struct{} { return p.gone }
-
-// shut moves the pool on to draining or closed.
-func (p *Pool[T]) shut(to phase) {
-	var b priority.Batch
-	var rep report[T]
-	p.mu.Lock()
-	if p.phase >= to {
-		p.mu.Unlock()
-		return
-	}
-	first := p.phase == open
-	p.phase = to
-	if to == draining {
-		p.note(&rep, Event{Kind: KindDrainStarted, Count: p.sched.Out()})
-	} else {
-		p.note(&rep, Event{Kind: KindClosed, Count: p.sched.Out()})
-	}
-	if first {
-		p.sched.Stop()
-		if p.alarm != nil {
-			p.alarm.Stop()
-		}
-		var cause error
-		if to == draining {
-			cause = errDraining
-		}
-		p.sched.RefuseAll(priority.Closed, cause, false, &b)
-		p.retireIdleLocked(EndClosed, &rep)
-		p.changedLocked()
-		p.goneLocked(&rep)
-	}
-	p.mu.Unlock()
-	p.cancel() // creations under way are of no use any more
-	b.Wake()
-	p.carryOut(&rep)
-}
-
-// goneLocked notices when the pool is shut and the last resource gone.
-func (p *Pool[T]) goneLocked(rep *report[T]) {
-	if p.phase == open || len(p.all) > 0 {
-		return
-	}
-	select {
-	case <-p.gone:
-		return
-	default:
-	}
-	if p.phase == draining {
-		p.note(rep, Event{Kind: KindDrainComplete})
-	}
-	close(p.gone)
 }

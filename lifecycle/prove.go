@@ -43,7 +43,11 @@ func (p *Pool[T]) prove(ctx context.Context, h *Handle[T], req *Request, came mo
 		return nil
 	}
 	for {
-		flaw := p.cfg.Validate(ctx, h.res.value, h.res.rested)
+		suspect := h.res.suspect.Load()
+		if suspect {
+			h.res.suspect.Store(false) // before it proves itself: a suspicion that is raised meanwhile is a new one
+		}
+		flaw := p.cfg.Validate(ctx, h.res.value, h.res.rested, suspect)
 		first := h.res.uses == 1
 		if flaw == nil {
 			if first {
@@ -87,6 +91,9 @@ func (p *Pool[T]) replace(
 	r, epoch := h.res, h.epoch
 	h.res = nil
 	p.giveBack(r, epoch, reason, told)
+	if req.Owner != nil {
+		req.done = ctx.Done()
+	}
 	if ctx.Err() != nil {
 		reason, cause := priority.ReasonOf(ctx)
 		return p.turnAway(req, came, reason, cause)

@@ -69,6 +69,8 @@ func line(e lifecycle.Event) string {
 	field("count", e.Count, e.Count != 0)
 	field("reason", e.Reason, e.Reason != lifecycle.EndNone)
 	field("refusal", e.Refusal, e.Refusal != 0)
+	field("detail", e.Detail, e.Detail != "")
+	field("stack", len(e.Stack), e.Stack != nil)
 	field("code", e.Code, e.Code != "")
 	field("err", e.Err, e.Err != nil)
 	return s.String()

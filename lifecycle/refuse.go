@@ -23,6 +23,7 @@ func (p *Pool[T]) describe(req *Request, refused *priority.RefusedError) error {
 	e := &AcquireError{Pool: p.cfg.Name, Refused: refused}
 	p.mu.Lock()
 	refused.Limit, refused.InUse = p.cfg.Max, p.sched.Out()
+	e.Suspended = p.sched.Suspended()
 	e.Open, e.Opening, e.Max = p.live, p.creating, p.cfg.Max
 	if refused.Reason != priority.Closed {
 		e.Holders = p.longestHoldersLocked(now)

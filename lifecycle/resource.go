@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -26,11 +28,20 @@ type resource[T any] struct {
 	req   *Request       // the holder's; nil while nobody holds it
 	class priority.Class // of the permit that is out for it, whatever its holder does to req
 
-	rested time.Duration // how long it had been idle when it was lent; the holder's, as value is
+	owner    *priority.Owner // its holder's; nil while nobody holds it, or none who has an owner
+	done     <-chan struct{} // of the context that it was acquired under, if owner is set
+	reported uint64          // the epoch of the last lending that was reported as a leak
+
+	rested  time.Duration // how long it had been idle when it was lent; the holder's, as value is
+	waited  time.Duration // how long its holder had waited for it; the holder's too
+	suspect atomic.Bool   // it must prove itself at its next validation
 }
 
 func (r *resource[T]) holder(now mono.Time) Holder {
-	return Holder{Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, Held: now.Sub(r.since)}
+	return Holder{
+		Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, Held: now.Sub(r.since),
+		Stack: slices.Clone(r.req.Stack), // the request is its holder's again when the resource is back
+	}
 }
 
 // A Request says on whose behalf a resource is acquired and what for. The pool reads it, under its lock, for as long as
@@ -40,6 +51,11 @@ type Request struct {
 	priority.Options
 	// Detail is what the holder is about to do, for the list of who holds what: a statement's text, say.
 	Detail string
+	// Stack, if set, are the program counters of whoever acquires, as runtime.Callers gives them: for those who look for
+	// a leak. They cost a walk along the stack, so the pool does not note them by itself.
+	Stack []uintptr
+
+	done <-chan struct{} // of the context of the call under way, if Owner is set
 }
 
 // A Handle is the right to use one resource until it is released. Of the copies of a handle only the first to be
@@ -82,7 +98,8 @@ func (h *Handle[T]) Describe(detail string) {
 }
 
 // Detach makes the pool go on with a copy of the request that the resource was acquired for, with another detail, so
-// that its owner may use the request anew while the resource is held.
+// that the request may be used anew while the resource is held. The resource does not count as its [priority.Owner]'s
+// any more: who holds it now is somebody who gives it back whatever the owner waits for.
 func (h *Handle[T]) Detach(detail string) {
 	if h.res == nil {
 		return
@@ -91,13 +108,28 @@ func (h *Handle[T]) Detach(detail string) {
 	defer h.pool.mu.Unlock()
 	if h.res.epoch == h.epoch && h.res.req != nil {
 		req := *h.res.req
-		req.Detail = detail
+		req.Detail, req.Owner = detail, nil
+		if h.res.owner != nil {
+			h.pool.disownLocked(h.res)
+		}
 		h.res.req = &req
 	}
 }
 
+// Generation returns the generation that the resource is of; see [Pool.RetireOlder]. It is 0 on a handle that holds
+// nothing.
+func (h *Handle[T]) Generation() uint64 {
+	if h.res == nil {
+		return 0
+	}
+	return h.res.generation
+}
+
 // Since returns when the resource was lent. Only its holder may ask.
 func (h *Handle[T]) Since() mono.Time { return h.res.since }
+
+// Waited returns how long the holder waited in the queue for the resource, 0 if it got it at once. Only its holder may ask.
+func (h *Handle[T]) Waited() time.Duration { return h.res.waited }
 
 // Epoch numbers the lendings of one resource. Only its holder may ask.
 func (h *Handle[T]) Epoch() uint64 { return h.epoch }

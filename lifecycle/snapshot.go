@@ -15,6 +15,7 @@ type counters struct {
 	created      uint64
 	createFailed uint64
 	destroyed    [numEndReasons]uint64
+	leaks        uint64
 	useTime      time.Duration
 	createTime   time.Duration
 }
@@ -24,6 +25,8 @@ type Stats struct {
 	// Total is Idle, InUse, Creating and Closing together. It never exceeds Max, but for what a lowered maximum still
 	// lets run.
 	Total, Idle, InUse, Creating, Closing int
+	// Suspended says that nobody is lent anything at present.
+	Suspended bool
 	// Waiting is how many callers wait.
 	Waiting  int
 	Min, Max int
@@ -34,6 +37,8 @@ type Stats struct {
 	// Created and CreateFailed count creations; Destroyed counts ends by reason, those that did not occur are absent.
 	Created, CreateFailed uint64
 	Destroyed             map[EndReason]uint64
+	// Leaks counts the lendings that lasted, or have lasted, for longer than LeakThreshold.
+	Leaks uint64
 	// WaitTime is how long those who waited and were lent something waited together. UseTime is how long what was
 	// released had been held, CreateTime how long the successful creations took.
 	WaitTime, UseTime, CreateTime time.Duration
@@ -63,6 +68,7 @@ func (p *Pool[T]) Stats() Stats {
 		Total: len(p.all), Idle: len(p.idle), InUse: sched.InUse, Creating: p.creating, Closing: p.closing,
 		Waiting: sched.Waiting, Min: p.cfg.Min, Max: p.cfg.Max,
 		Released: p.counts.released, Created: p.counts.created, CreateFailed: p.counts.createFailed,
+		Suspended: p.sched.Suspended(), Leaks: p.counts.leaks,
 		UseTime: p.counts.useTime, CreateTime: p.counts.createTime,
 		Classes: sched.Classes,
 	}

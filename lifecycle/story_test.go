@@ -304,7 +304,7 @@ func (s *story) leave() {
 	s.waiting[id]()
 }
 
-func (s *story) validate(context.Context, *thing, time.Duration) error {
+func (s *story) validate(context.Context, *thing, time.Duration, bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.invalid == 0 {

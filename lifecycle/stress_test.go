@@ -262,7 +262,7 @@ func TestStressWithEverythingOn(t *testing.T) {
 	told := &counter{}
 	s := newStress(t, lifecycle.Config[*thing]{
 		Max: 6, AcquireTimeout: 20 * time.Millisecond, Reserve: 1, MaxWaiting: 20, Observer: told,
-		Validate: func(context.Context, *thing, time.Duration) error {
+		Validate: func(context.Context, *thing, time.Duration, bool) error {
 			if rand.N(1000) == 0 {
 				return errStale
 			}

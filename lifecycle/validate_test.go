@@ -22,7 +22,7 @@ type judge struct {
 	asked []string
 }
 
-func (j *judge) validate(_ context.Context, th *thing, idle time.Duration) error {
+func (j *judge) validate(_ context.Context, th *thing, idle time.Duration, _ bool) error {
 	j.asked = append(j.asked, fmt.Sprintf("%d idle for %s", th.id, idle))
 	if j.bad[th.id] {
 		return errStale
@@ -119,7 +119,7 @@ func TestCallerLeavesWhileHisResourceIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w := &works{}
-		p := newPool(t, w, lifecycle.Config[*thing]{Max: 2, Validate: func(context.Context, *thing, time.Duration) error {
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 2, Validate: func(context.Context, *thing, time.Duration, bool) error {
 			cancel()
 			return errStale
 		}})
@@ -140,7 +140,7 @@ func TestWhatIsNeverValidIsNotCreatedWithoutPause(t *testing.T) {
 		w := &works{createTakes: time.Millisecond}
 		p := newPool(t, w, lifecycle.Config[*thing]{
 			Max: 10, AcquireTimeout: time.Second,
-			Validate: func(context.Context, *thing, time.Duration) error { return errStale },
+			Validate: func(context.Context, *thing, time.Duration, bool) error { return errStale },
 		})
 		end := time.Now().Add(20 * time.Second)
 		callers := make(chan struct{})
@@ -171,7 +171,7 @@ func TestOthersNeedNotWaitForWhatIsNeverValid(t *testing.T) {
 		w := &works{createTakes: time.Second}
 		p := newPool(t, w, lifecycle.Config[*thing]{
 			Max: 1, AcquireTimeout: time.Minute,
-			Validate: func(context.Context, *thing, time.Duration) error { return errStale },
+			Validate: func(context.Context, *thing, time.Duration, bool) error { return errStale },
 		})
 		first := call(t.Context(), p, priority.Options{})
 		second := call(t.Context(), p, priority.Options{})
@@ -192,7 +192,7 @@ func TestPoolGrowsAtFullSpeedAgainOnceOneIsValid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{createTakes: 10 * time.Millisecond}
 		valid := false
-		p := newPool(t, w, lifecycle.Config[*thing]{Max: 20, Validate: func(context.Context, *thing, time.Duration) error {
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 20, Validate: func(context.Context, *thing, time.Duration, bool) error {
 			if !valid {
 				return errStale
 			}
@@ -214,7 +214,7 @@ func TestPanicWhileValidatingGivesThePermitBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &works{}
 		panics := true
-		p := newPool(t, w, lifecycle.Config[*thing]{Max: 1, Validate: func(context.Context, *thing, time.Duration) error {
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 1, Validate: func(context.Context, *thing, time.Duration, bool) error {
 			if panics {
 				panic("boom")
 			}

@@ -19,6 +19,9 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrUnavailable says that what the permits stand for cannot be had at present.
 	ErrUnavailable = errors.New("unavailable")
+	// ErrDeadlock says that the wait could not have ended: whatever could have served the caller is held by those who
+	// wait themselves, the caller among them.
+	ErrDeadlock = errors.New("deadlock")
 )
 
 // A Reason is the rule by which a caller was turned away.
@@ -35,11 +38,13 @@ const (
 	Cleared            // turned away by Clear
 	Closed             // turned away by Close, or came after it
 	Unavailable        // what the permits stand for could not be had
+	Deadlock           // everything is held by owners who wait themselves, its own among them
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"none", "timeout", "canceled", "deadline", "queue full", "evicted", "cleared", "closed", "unavailable",
+	"deadlock",
 }
 
 // String returns the reason in words.
@@ -63,6 +68,8 @@ func (r Reason) sentinel() error {
 		return ErrClosed
 	case Unavailable:
 		return ErrUnavailable
+	case Deadlock:
+		return ErrDeadlock
 	default:
 		return nil
 	}
@@ -71,7 +78,7 @@ func (r Reason) sentinel() error {
 // A RefusedError says that a caller got no permit, and why. Nothing of what it asked for has run.
 //
 // [errors.Is] finds in it the sentinel of its reason ([ErrTimeout], [ErrQueueFull], [ErrCleared], [ErrClosed],
-// [ErrUnavailable]), the context's error and cause where the context ended, context.DeadlineExceeded for every kind of
+// [ErrUnavailable], [ErrDeadlock]), the context's error and cause where the context ended, context.DeadlineExceeded for every kind of
 // timeout, and Cause. It never matches driver.ErrBadConn: database/sql would make the caller queue three times.
 type RefusedError struct {
 	Reason Reason
@@ -121,6 +128,8 @@ func (e *RefusedError) what() string {
 		return "turned away, the queue was cleared"
 	case Closed:
 		return "refused, closed"
+	case Deadlock:
+		return "refused, waiting would be a deadlock"
 	default:
 		return "refused, " + e.Reason.String()
 	}

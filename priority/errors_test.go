@@ -15,6 +15,7 @@ import (
 
 var sentinels = []error{
 	priority.ErrTimeout, priority.ErrQueueFull, priority.ErrCleared, priority.ErrClosed, priority.ErrUnavailable,
+	priority.ErrDeadlock,
 	context.Canceled, context.DeadlineExceeded, driver.ErrBadConn,
 }
 
@@ -33,6 +34,7 @@ func TestRefusalMatchesItsReasonAndNothingElse(t *testing.T) {
 		{priority.Cleared, []error{priority.ErrCleared}, false, "the queue was cleared"},
 		{priority.Closed, []error{priority.ErrClosed}, false, "closed"},
 		{priority.Unavailable, []error{priority.ErrUnavailable}, false, "unavailable"},
+		{priority.Deadlock, []error{priority.ErrDeadlock}, false, "waiting would be a deadlock"},
 	} {
 		t.Run(tt.reason.String(), func(t *testing.T) {
 			cause := errors.New("the cause")
@@ -88,7 +90,7 @@ func TestRefusalOfAnUnnamedCallerDoesNotMentionNames(t *testing.T) {
 
 func TestReasonsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for r := priority.None; r <= priority.Unavailable; r++ {
+	for r := priority.None; r <= priority.Deadlock; r++ {
 		name := r.String()
 		if name == "" || seen[name] || strings.HasPrefix(name, "Reason(") {
 			t.Errorf("reason %d is called %q", r, name)

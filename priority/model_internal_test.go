@@ -56,6 +56,7 @@ type queueOf struct {
 // model is a Scheduler written for the reader: what the package comment says, by looking at everybody each time.
 type model struct {
 	limits  Limits
+	paused  bool
 	held    [NumClasses]int
 	passed  [NumClasses]int
 	front   [NumClasses][]*person  // goes before the lines
@@ -84,7 +85,7 @@ func (m *model) waitingOf(rank int) int {
 // room reports whether one more permit may go to this class.
 func (m *model) room(rank int) bool {
 	lower := m.held[1] + m.held[2]
-	if m.held[0]+lower >= m.limits.Permits {
+	if m.paused || m.held[0]+lower >= m.limits.Permits {
 		return false
 	}
 	if rank == 0 || m.limits.Reserve == 0 || lower == 0 {

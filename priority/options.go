@@ -5,14 +5,21 @@ import (
 	"time"
 )
 
+// NoTimeout as a call's timeout lifts the pool's default.
+const NoTimeout time.Duration = -1
+
 // Options are what one call says about itself. A context carries them to wherever they matter.
 // The zero value asks for nothing special.
 type Options struct {
 	// Class is how much the call matters. Defaults to Normal.
 	Class Class
-	// Timeout bounds each statement of the call. Zero leaves it to the pool's default; it can only shorten what the
-	// context allows.
+	// Timeout bounds each statement of the call, in place of the pool's default. Zero leaves it to the pool's default;
+	// NoTimeout lifts the pool's default. The context bounds the call all the same.
 	Timeout time.Duration
+	// Exempt says that the call is meant to take long, as a migration is: the pool's limits for transactions and for
+	// idling in one do not end it, and holding a connection for long is not reported as a leak. Timeout and the context
+	// hold all the same.
+	Exempt bool
 	// Retries, above zero, asks to wait, until the acquire timeout, for what cannot be had at present: for a database
 	// that is down, where others are turned away at once. How often is the pool's affair.
 	Retries int
@@ -24,7 +31,13 @@ type Options struct {
 	Tenant string
 	// Affinity asks for the connection that last served a call with the same key, where it is idle. Nobody waits for it.
 	Affinity string
+	// Owner is the line of execution that the call belongs to, nil if that is not known. See [Owner].
+	Owner *Owner
 }
+
+// Particular reports whether it matters which permit the call gets, or that it is this call that gets it: whether there is
+// an affinity key or an owner.
+func (o *Options) Particular() bool { return o.Affinity != "" || o.Owner != nil }
 
 // ctxKey is the one key under which a context carries its Options.
 type ctxKey struct{}
@@ -60,7 +73,8 @@ func WithClass(ctx context.Context, c Class) context.Context {
 	return change(ctx, func(o *Options) { o.Class = c })
 }
 
-// WithTimeout returns a context whose statements may take at most d each.
+// WithTimeout returns a context whose statements may take at most d each. With [NoTimeout] the pool's default does not
+// bound them.
 func WithTimeout(ctx context.Context, d time.Duration) context.Context {
 	return change(ctx, func(o *Options) { o.Timeout = d })
 }
@@ -83,4 +97,11 @@ func WithTenant(ctx context.Context, tenant string) context.Context {
 // WithAffinity returns a context whose calls prefer the connection that last served a call with the same key.
 func WithAffinity(ctx context.Context, key string) context.Context {
 	return change(ctx, func(o *Options) { o.Affinity = key })
+}
+
+// WithoutLimits returns a context for calls that are meant to take long, such as a migration: neither the pool's
+// statement timeout nor its limits for transactions end them, and nobody reports them as a leak. What the context allows
+// bounds them still, and so does a timeout that is set afterwards.
+func WithoutLimits(ctx context.Context) context.Context {
+	return change(ctx, func(o *Options) { o.Timeout, o.Exempt = NoTimeout, true })
 }

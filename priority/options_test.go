@@ -44,6 +44,7 @@ func TestOptionsChangedAfterNewContextDoNotReachTheContext(t *testing.T) {
 func TestEachWithChangesItsFieldAndNoOther(t *testing.T) {
 	base := priority.Options{
 		Class: priority.Low, Timeout: time.Second, Retries: 1, Label: "l", Tenant: "t", Affinity: "k",
+		Owner: new(priority.Owner),
 	}
 	for _, tt := range []struct {
 		name string
@@ -80,6 +81,18 @@ func TestEachWithChangesItsFieldAndNoOther(t *testing.T) {
 			func(ctx context.Context) context.Context { return priority.WithAffinity(ctx, "other") },
 			func(o *priority.Options) { o.Affinity = "other" },
 		},
+		{
+			"WithoutLimits", priority.WithoutLimits,
+			func(o *priority.Options) { o.Timeout, o.Exempt = priority.NoTimeout, true },
+		},
+		{
+			"WithTimeout after WithoutLimits",
+			func(ctx context.Context) context.Context {
+				return priority.WithTimeout(priority.WithoutLimits(ctx), time.Minute)
+			},
+			func(o *priority.Options) { o.Timeout, o.Exempt = time.Minute, true },
+		},
+		{"WithoutOwner", priority.WithoutOwner, func(o *priority.Options) { o.Owner = nil }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, before := range []priority.Options{{}, base} {
@@ -90,7 +103,7 @@ func TestEachWithChangesItsFieldAndNoOther(t *testing.T) {
 				changed := tt.with(old)
 				want := before
 				tt.want(&want)
-				if got, ok := priority.FromContext(changed); !ok || got != want {
+				if got, ok := priority.FromContext(changed); ok != (changed != context.Background()) || got != want {
 					t.Errorf("new context carries %+v, %t; want %+v", got, ok, want)
 				}
 				if got, _ := priority.FromContext(old); got != before {

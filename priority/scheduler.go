@@ -57,11 +57,13 @@ func (l Limits) Validate() error {
 //
 // Its invariants, which hold between any two calls once the owner has called Next until it returned nil: permits out
 // never exceed the limit unless the limit was lowered under them, and nobody waits for a permit that is free and that
-// its class may have.
+// its class may have, unless the scheduler is suspended.
 //
 // The zero value is not ready: call Init.
 type Scheduler struct {
-	limits Limits
+	limits  Limits
+	permits int // how many may be out at present: those of limits, or none while it is suspended
+	paused  bool
 
 	out     int // permits out, of all classes
 	lower   int // of these, held by the classes below High
@@ -82,6 +84,7 @@ func (s *Scheduler) Init(l Limits, ring func()) {
 		l.AgingShare = DefaultAgingShare
 	}
 	s.limits, s.ring = l, ring
+	s.arrange()
 }
 
 // Limits returns the numbers in force.
@@ -94,11 +97,15 @@ func (s *Scheduler) SetLimits(l Limits) {
 		l.AgingShare = DefaultAgingShare
 	}
 	s.limits = l
+	s.arrange()
 	s.arm()
 }
 
 // Grow adds delta, which may be negative, to the limit. The owner calls Next afterwards.
-func (s *Scheduler) Grow(delta int) { s.limits.Permits += delta }
+func (s *Scheduler) Grow(delta int) {
+	s.limits.Permits += delta
+	s.arrange()
+}
 
 // Out returns how many permits are out.
 func (s *Scheduler) Out() int { return s.out }
@@ -114,7 +121,7 @@ func (s *Scheduler) Oldest() *Waiter { return s.oldest }
 
 // room reports whether the class of this rank may have one permit more.
 func (s *Scheduler) room(rank int) bool {
-	if s.out >= s.limits.Permits {
+	if s.out >= s.permits {
 		return false
 	}
 	return rank == 0 || s.limits.Reserve == 0 || s.lower < max(1, s.limits.Permits-s.limits.Reserve)
@@ -318,6 +325,15 @@ func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
 	w.state, w.reason, w.cause = refused, reason, cause
 	c.refused[reason]++
 	b.Add(w)
+}
+
+// Refuse turns away w, into b, and reports whether it did: not if w was granted, refused or gone before.
+func (s *Scheduler) Refuse(w *Waiter, reason Reason, cause error, b *Batch) bool {
+	if w.state != queued {
+		return false
+	}
+	s.refuse(w, reason, cause, b)
+	return true
 }
 
 // RefuseAll turns away everybody who waits, or, if sparePatient is set, those who did not ask to be tried again.

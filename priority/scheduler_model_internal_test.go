@@ -90,13 +90,17 @@ func (s *story) step() {
 		s.endContext()
 	case n < 89:
 		s.sleep()
-	case n < 91:
+	case n < 90:
 		s.expire()
+	case n < 91:
+		s.refuseOne()
 	case n < 94:
 		delta := s.rnd.Intn(5) - 2
 		s.did("grow by %d", delta)
 		s.model.limits.Permits += delta
 		s.sched.Grow(delta)
+	case n < 95 || s.model.paused && n < 96:
+		s.suspend()
 	case n < 98:
 		l := s.limits()
 		s.did("set %+v", l)
@@ -105,6 +109,40 @@ func (s *story) step() {
 	default:
 		s.refuseAll()
 	}
+}
+
+// suspend makes the scheduler grant nothing, or grant again.
+func (s *story) suspend() {
+	s.model.paused = !s.model.paused
+	s.did("suspended: %t", s.model.paused)
+	if s.model.paused {
+		s.sched.Suspend()
+	} else {
+		s.sched.Resume()
+	}
+	if s.sched.Suspended() != s.model.paused {
+		s.fatal("suspended: %t", s.sched.Suspended())
+	}
+}
+
+// refuseOne turns away somebody who waits, and once more, which does nothing.
+func (s *story) refuseOne() {
+	p := s.anybody()
+	if p == nil {
+		return
+	}
+	now := mono.Now()
+	stuck := p.gone(now) == None && !s.model.overdue(p, now)
+	if s.sched.Stuck(p.w, now) != stuck {
+		s.fatal("%v is stuck: %t", p, !stuck)
+	}
+	s.did("%v is turned away", p)
+	var batch Batch
+	if !s.sched.Refuse(p.w, Deadlock, nil, &batch) || s.sched.Refuse(p.w, Cleared, nil, &batch) || s.sched.Stuck(p.w, now) {
+		s.fatal("%v is not turned away once", p)
+	}
+	s.model.leave(p, Deadlock)
+	s.turnedAway(&batch, []*person{p}, Deadlock)
 }
 
 func (s *story) limits() Limits {

@@ -23,8 +23,8 @@ const (
 type traits uint8
 
 const (
-	patient traits = 1 << iota // waits for what cannot be had at present
-	picky                      // has an affinity key
+	patient    traits = 1 << iota // waits for what cannot be had at present
+	particular                    // has an affinity key or an owner
 )
 
 // A Waiter is one caller's place in a [Scheduler]'s queue. Waiters are recycled: its caller gives it back with Free,
@@ -82,8 +82,8 @@ func NewWaiter(ctx context.Context, o *Options, since Time) *Waiter {
 	if o.Retries > 0 {
 		w.traits |= patient
 	}
-	if o.Affinity != "" {
-		w.traits |= picky
+	if o.Particular() {
+		w.traits |= particular
 	}
 	w.tenant = o.Tenant
 	w.done = ctx.Done()
@@ -126,8 +126,8 @@ func (w *Waiter) Granted() bool { return w.state == granted }
 // Class returns the class of w's caller.
 func (w *Waiter) Class() Class { return w.class }
 
-// Picky reports whether w's caller has an affinity key.
-func (w *Waiter) Picky() bool { return w.traits&picky != 0 }
+// Particular is [Options.Particular] of w's caller, whose options need not be read for it.
+func (w *Waiter) Particular() bool { return w.traits&particular != 0 }
 
 // Since returns when w's caller came.
 func (w *Waiter) Since() Time { return w.since }

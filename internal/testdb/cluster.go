@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	adminUser = "poolsql"
+	adminUser    = "poolsql"
+	ordinaryUser = "poolsql_user"
 
 	// portTries is how often another port is chosen when somebody else took the
 	// one that was free a moment ago.
@@ -60,6 +61,11 @@ func (c *cluster) create(ctx context.Context, settings []string) error {
 	if err := c.initdb(ctx); err != nil {
 		return err
 	}
+	return c.startOnFreePort(ctx, settings)
+}
+
+// startOnFreePort starts the server on a port that nobody has been told yet.
+func (c *cluster) startOnFreePort(ctx context.Context, settings []string) (err error) {
 	for try := 1; ; try++ {
 		if c.port, err = freePort(); err != nil {
 			return err
@@ -161,18 +167,20 @@ func (c *cluster) dsn(database string) string {
 	}
 	// The socket's folder cannot stand in front of the path: a URL's host may
 	// hold no slash.
-	return c.url("", database, url.Values{"host": {c.dir}, "port": {strconv.Itoa(c.port)}})
+	return c.url(adminUser, "", database, url.Values{"host": {c.dir}, "port": {strconv.Itoa(c.port)}})
 }
 
 func (c *cluster) tcpDSN(database string) string {
-	return c.url(net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)), database, url.Values{})
+	return c.url(adminUser, c.address(), database, url.Values{})
 }
 
-func (c *cluster) url(host, database string, q url.Values) string {
+func (c *cluster) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
+
+func (c *cluster) url(user, host, database string, q url.Values) string {
 	q.Set("sslmode", "disable")
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(adminUser, c.password),
+		User:     url.UserPassword(user, c.password),
 		Host:     host,
 		Path:     "/" + database,
 		RawQuery: q.Encode(),

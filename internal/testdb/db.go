@@ -68,12 +68,7 @@ func Private(t testing.TB, settings ...string) *DB {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	s, err := startOwn(ctx, settings)
-	if errors.Is(err, errNoPrograms) && os.Getenv(envDatabaseURL) != "" {
-		t.Skip("this test needs a server of its own to stop or to configure: ", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	needServer(t, err)
 	db, err := s.newDB(ctx)
 	if err != nil {
 		t.Fatal(errors.Join(err, s.Close()))
@@ -83,19 +78,37 @@ func Private(t testing.TB, settings ...string) *DB {
 	return db
 }
 
+// needServer ends the test when a server of its own could not be started.
+func needServer(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, errNoPrograms) && os.Getenv(envDatabaseURL) != "" {
+		t.Skip("this test needs a server of its own to stop or to configure: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *Server) newDB(ctx context.Context) (*DB, error) {
 	name, err := s.createDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{Name: name, Server: s}
-	var tcpErr error
-	db.DSN, err = withDatabase(s.dsn, name)
-	db.TCPDSN, tcpErr = withDatabase(s.tcpDSN, name)
-	if err := errors.Join(err, tcpErr); err != nil {
+	db, err := s.database(name)
+	if err != nil {
 		return nil, errors.Join(err, s.dropDatabase(ctx, name))
 	}
 	return db, nil
+}
+
+// database describes one that is there.
+func (s *Server) database(name string) (*DB, error) {
+	dsn, err := withDatabase(s.dsn, name)
+	tcpDSN, tcpErr := withDatabase(s.tcpDSN, name)
+	if err := errors.Join(err, tcpErr); err != nil {
+		return nil, err
+	}
+	return &DB{Name: name, DSN: dsn, TCPDSN: tcpDSN, Server: s}, nil
 }
 
 // discardAfter leaves the end of the database to the test's check for leaks, if

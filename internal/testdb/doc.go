@@ -12,6 +12,19 @@
 // about a second. Private starts one for a test that restarts it or needs other
 // settings. A program calls Start and, at its end, Close.
 //
+// Replicated starts two, a primary and a standby that streams from it, for a test
+// of what a failover does:
+//
+//	p := testdb.Replicated(t, testdb.Synchronous)
+//	db, err := sql.Open("pgx", p.DSN("target_session_attrs=read-write"))
+//	…
+//	err = p.Primary().Stop(ctx, testdb.Immediate)
+//	err = p.Promote(ctx)
+//
+// A test can stop and restart its servers, and kill one of their processes
+// (Server.KillBackend); Server.WaitReady waits for the end of the recovery.
+// Server.Backends lists the sessions.
+//
 // # Where the server comes from
 //
 //  1. POOLSQL_TEST_DATABASE_URL names a server that runs. Databases are created
@@ -32,8 +45,14 @@
 // # The server
 //
 // It listens on a Unix socket and on 127.0.0.1, wants a random password, and
-// trades all safety for speed: a crash of the machine loses its data. As root,
-// its programs run as the user postgres or else nobody.
+// trades all safety for speed: a crash of the machine loses its data, and one of
+// PostgreSQL alone, such as Stop with Immediate and KillBackend make it, the
+// commits of the last moments, unless "synchronous_commit = on" is among the
+// settings, as it is for Replicated. As root, its programs run as the user
+// postgres or else nobody.
+//
+// The role of the DSNs is a superuser, but for those of Replicated and of
+// DB.OrdinaryDSN, which leave the connections that PostgreSQL reserves to testdb.
 //
 // Its processes and its folder are gone soon after whoever started it has ended,
 // be it by a panic, os.Exit or kill -9: a shell script watches over them; see

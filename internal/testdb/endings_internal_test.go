@@ -26,9 +26,17 @@ const envEnding = "POOLSQL_TEST_ENDING"
 
 // remains is what such a program would leave if nobody cleaned up.
 type remains struct {
-	Dir   string
-	Group int   // of the watchdog and the postmaster
-	Pids  []int // of the backends, which have groups of their own
+	Dirs   []string
+	Groups []int // of each watchdog and its postmaster
+	Pids   []int // of the backends, which have groups of their own
+}
+
+func remainsOf(clusters ...*cluster) (r remains) {
+	for _, c := range clusters {
+		r.Dirs = append(r.Dirs, c.dir)
+		r.Groups = append(r.Groups, c.watchdog.cmd.Process.Pid)
+	}
+	return r
 }
 
 // TestNothingRemains runs a test binary that uses a database, ends it in each
@@ -46,6 +54,8 @@ func TestNothingRemains(t *testing.T) {
 		{name: "after kill", play: "wait", signal: syscall.SIGTERM},
 		{name: "after kill -9", play: "wait", signal: syscall.SIGKILL},
 		{name: "after kill -9 during initdb", play: "initdb", signal: syscall.SIGKILL},
+		{name: "after a panic with a pair", play: "pair panic"},
+		{name: "after kill -9 with a pair", play: "pair wait", signal: syscall.SIGKILL},
 	} {
 		wg.Go(func() {
 			if err := e.happen(); err != nil {
@@ -87,7 +97,7 @@ func (e ending) happen() error {
 		return fmt.Errorf("the program ended with %w", waitErr)
 	}
 	var left remains
-	if err := json.Unmarshal(line, &left); err != nil || left.Group == 0 {
+	if err := json.Unmarshal(line, &left); err != nil || len(left.Groups) == 0 {
 		return fmt.Errorf("the program said %q: %w", line, err)
 	}
 	return gone(left)
@@ -106,13 +116,18 @@ func gone(left remains) error {
 }
 
 func found(left remains) (list []string) {
-	for _, pid := range append(left.Pids, -left.Group) {
+	for _, group := range left.Groups {
+		left.Pids = append(left.Pids, -group)
+	}
+	for _, pid := range left.Pids {
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 			list = append(list, fmt.Sprintf("process %d (negative: a group)", pid))
 		}
 	}
-	if _, err := os.Lstat(left.Dir); !errors.Is(err, os.ErrNotExist) {
-		list = append(list, left.Dir)
+	for _, dir := range left.Dirs {
+		if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+			list = append(list, dir)
+		}
 	}
 	return list
 }
@@ -127,7 +142,7 @@ func TestSuspendedServerEndsNevertheless(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := gone(remains{Dir: c.dir, Group: c.watchdog.cmd.Process.Pid}); err != nil {
+	if err := gone(remainsOf(c)); err != nil {
 		t.Error(err)
 	}
 }
@@ -141,21 +156,13 @@ func TestPlayEnding(t *testing.T) {
 	case "initdb":
 		playInitdb(t)
 	}
-	db := New(t)
-	conn, err := pgx.Connect(t.Context(), db.DSN)
-	if err != nil {
-		t.Fatal(err)
+	play, isPair := strings.CutPrefix(play, "pair ")
+	if isPair {
+		p := Replicated(t)
+		sayProcesses(t, p.Primary(), p.Standby())
+	} else {
+		sayProcesses(t, New(t).Server)
 	}
-	rows, err := conn.Query(t.Context(), "select pid from pg_stat_activity")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := db.Server.cluster
-	say(t, remains{Dir: c.dir, Group: c.watchdog.cmd.Process.Pid, Pids: pids})
 	switch play {
 	case "return":
 	case "fail":
@@ -186,8 +193,32 @@ func playInitdb(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	say(t, remains{Dir: c.dir, Group: c.watchdog.cmd.Process.Pid})
+	say(t, remainsOf(c))
 	time.Sleep(time.Minute) // the signal comes before
+}
+
+// sayProcesses speaks while the servers have a session each.
+func sayProcesses(t *testing.T, servers ...*Server) {
+	t.Helper()
+	var left remains
+	for _, s := range servers {
+		of := remainsOf(s.cluster)
+		left.Dirs, left.Groups = append(left.Dirs, of.Dirs...), append(left.Groups, of.Groups...)
+		conn, err := pgx.Connect(t.Context(), s.DSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := conn.Query(t.Context(), "select pid from pg_stat_activity")
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids, err := pgx.CollectRows(rows, pgx.RowTo[int])
+		if err != nil {
+			t.Fatal(err)
+		}
+		left.Pids = append(left.Pids, pids...)
+	}
+	say(t, left)
 }
 
 func say(t *testing.T, left remains) {

@@ -77,6 +77,10 @@ func backendsLeft(db *DB, grace time.Duration) (left []string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace+dropTimeout)
 	defer cancel()
+	// The test may have ended while the server recovers from a crash.
+	if err := db.Server.WaitReady(ctx); err != nil {
+		return nil, err
+	}
 	err = db.Server.admin(ctx, func(conn *pgx.Conn) error {
 		return poll(grace, func() (done bool, err error) {
 			left, err = backends(ctx, conn, db.Name)

@@ -32,6 +32,7 @@ func (m StopMode) String() string {
 var (
 	errClosed   = errors.New("testdb: the server has been closed")
 	errShared   = errors.New("testdb: other tests use this server; Private gives one that may be stopped")
+	errStopped  = errors.New("the server is stopped")
 	errExisting = errors.New("testdb: the server of " + envDatabaseURL + " is not ours to stop")
 )
 

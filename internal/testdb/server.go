@@ -71,6 +71,15 @@ func startOwn(ctx context.Context, settings []string) (*Server, error) {
 	if err := c.create(ctx, settings); err != nil {
 		return nil, fmt.Errorf("testdb: %w", errors.Join(err, c.close()))
 	}
+	s, err := serverOf(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("testdb: %w", errors.Join(err, c.close()))
+	}
+	return s, nil
+}
+
+// serverOf connects to a cluster that has been started.
+func serverOf(ctx context.Context, c *cluster) (*Server, error) {
 	s := &Server{
 		dsn:       c.dsn("postgres"),
 		tcpDSN:    c.tcpDSN("postgres"),
@@ -79,7 +88,7 @@ func startOwn(ctx context.Context, settings []string) (*Server, error) {
 		databases: map[string]bool{},
 	}
 	if err := s.identify(ctx, c.programs); err != nil {
-		return nil, fmt.Errorf("testdb: connect to the new server: %w", errors.Join(err, c.close()))
+		return nil, fmt.Errorf("connect to the new server: %w", err)
 	}
 	return s, nil
 }
@@ -148,7 +157,12 @@ func (s *Server) markClosed() (names map[string]bool, ok bool) {
 // admin runs f on a connection of its own: one that were kept would have to be
 // guarded, mended after a restart, and explained to NoLeaks.
 func (s *Server) admin(ctx context.Context, f func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, s.dsn)
+	cfg, err := pgx.ParseConfig(s.dsn)
+	if err != nil {
+		return err
+	}
+	cfg.RuntimeParams["application_name"] = sideApplication
+	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,192 @@
+package pooldriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// A canceler keeps a connection whose statement is canceled. It is pgx's ctxwatch.Handler of that connection.
+//
+// When the context of a statement ends, it sets a deadline on the socket, so that the caller returns whatever happens, and
+// asks the server to cancel, on a goroutine. The statement then ends with the server's answer and the connection is in
+// order, but for one thing: a request that is still under way would hit whatever runs next. So a request that was begun is
+// never abandoned; before the next statement, Conn.settle waits for the server to have said that the signal was sent, by
+// ending the request's connection, and makes one empty round trip. Where that cannot be had in time, the connection is
+// closed. A request may come before the statement that it is to cancel, and be lost: it is repeated while the statement
+// goes on.
+//
+// pgx calls HandleCancel on a goroutine of the context, and HandleUnwatchAfterCancel, after HandleCancel has returned, on
+// the connection's holder's. So only asked needs to be atomic.
+type canceler struct {
+	guard *guard
+	pg    *pgconn.PgConn
+
+	asked atomic.Bool // since the connection stands, or since the last time that all was in order
+
+	direct bool // the holder uses pgx itself, so that nothing of ours comes before his next statement
+
+	current  *request    // not settled yet; nil if there is none
+	fallback *time.Timer // for sockets without deadlines
+}
+
+// A request is the effort to cancel one statement.
+type request struct {
+	before *request      // one that nobody has waited for; pgx sent twice in one call of ours
+	enough chan struct{} // closed when the statement has ended
+	done   chan struct{} // closed when nothing is under way any more
+
+	// Until done is closed its goroutine has these.
+	sent  bool // the last try has reached the network
+	ended bool // and the server has said that it was done
+	tries int
+	loose bool // one that was sent was not seen to end: it may hit what comes next
+	err   error
+}
+
+// HandleCancel implements ctxwatch.Handler. It returns at once.
+func (k *canceler) HandleCancel(context.Context) {
+	limit := k.guard.opts.CancelTimeout
+	if k.pg.Conn().SetDeadline(time.Now().Add(limit)) != nil {
+		k.fallback = time.AfterFunc(limit, func() { k.guard.kill(errNoAnswer) })
+	}
+	r := &request{before: k.current, enough: make(chan struct{}), done: make(chan struct{})}
+	k.current = r
+	k.asked.Store(true)
+	go k.run(r, limit)
+}
+
+// HandleUnwatchAfterCancel implements ctxwatch.Handler: the statement has ended, or its connection.
+func (k *canceler) HandleUnwatchAfterCancel() {
+	close(k.current.enough)
+	if k.fallback != nil {
+		k.fallback.Stop()
+		k.fallback = nil
+	}
+	if k.pg.IsClosed() {
+		return // what deadline there is, is for its end
+	}
+	_ = k.pg.Conn().SetDeadline(time.Time{}) // fails where there are none, and on a closed socket, which tells by itself
+	if k.direct && !k.end() {
+		k.guard.kill(errLoose)
+	}
+}
+
+var (
+	errNoAnswer = errors.New("the server did not answer to the cancel in time")
+	errLoose    = errors.New("a cancel of the statement before was not seen to end")
+)
+
+// retryCancel is how long the server may take to act on a cancel before it is asked again, the first time. The cancel
+// of a statement that had not reached it yet is lost.
+const retryCancel = 50 * time.Millisecond
+
+// run asks the server to cancel until the statement has ended or time is up.
+func (k *canceler) run(r *request, limit time.Duration) {
+	defer close(r.done)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), cancelKey{}, r), limit)
+	defer cancel()
+	began := mono.Now()
+	for pause := retryCancel; ; pause *= 2 {
+		if k.once(ctx, r); r.loose {
+			break
+		}
+		select {
+		case <-r.enough:
+		case <-ctx.Done():
+		case <-time.After(pause):
+			continue
+		}
+		break
+	}
+	if o := k.guard.opts; o.Observer != nil && r.tries > 0 {
+		e := lifecycle.Event{
+			Kind: lifecycle.KindCancel, Pool: o.Pool, Duration: mono.Since(began), Count: r.tries, Err: r.err,
+		}
+		if r.err != nil || r.loose {
+			e.Code = "failed"
+		}
+		o.Observer.Observe(e)
+	}
+}
+
+// once makes one request, when there is a slot for it.
+func (k *canceler) once(ctx context.Context, r *request) {
+	slots := &k.guard.opts.Cancels
+	if slots.take(ctx, r.enough) != nil {
+		return
+	}
+	select {
+	case <-r.enough: // both were there
+		slots.give()
+		return
+	default:
+	}
+	defer slots.give()
+	r.tries++
+	r.sent, r.ended = false, false
+	r.err = k.pg.CancelRequest(ctx)
+	r.loose = r.sent && !r.ended
+}
+
+// end waits until nothing is under way, and reports whether nothing can come after.
+func (k *canceler) end() bool {
+	loose := false
+	for r := k.current; r != nil; r = r.before {
+		<-r.done
+		loose = loose || r.loose
+	}
+	k.current = nil
+	k.asked.Store(loose)
+	return !loose
+}
+
+// lendRaw notes that the connection is used without us until it comes back: the end of a cancel is then awaited as soon as
+// its statement has ended, and a server that is silent is nobody's affair: it may be that nothing has been notified yet.
+func (c *Conn) lendRaw() {
+	c.raw = true
+	if c.guard != nil && c.guard.canceler != nil {
+		c.guard.canceler.direct = true
+	}
+	c.limit.Store(0)
+}
+
+// takeBack is the end of that.
+func (c *Conn) takeBack() {
+	c.raw = false
+	if c.guard != nil && c.guard.canceler != nil {
+		c.guard.canceler.direct = false
+	}
+	c.limit.Store(int64(max(0, c.limits.session)))
+}
+
+// unsettled reports whether a cancel must be waited for before the next statement.
+func (c *Conn) unsettled() bool {
+	return c.guard != nil && c.guard.canceler != nil && c.guard.canceler.current != nil
+}
+
+// settle waits until no cancel can hit what is run next. If that cannot be had, the connection is broken.
+func (c *Conn) settle() error {
+	if !c.guard.canceler.end() {
+		c.broken = true
+		c.guard.kill(errLoose)
+		return errLoose
+	}
+	if c.pg.IsClosed() {
+		return errConnClosed
+	}
+	// What the signal does it does in this round trip at the latest, which may be what is canceled then.
+	_, err := c.bounded(context.Background(), "-- settle", c.opts.CancelTimeout)
+	if err != nil && !isServerAnswer(err) {
+		c.broken = true
+		return fmt.Errorf("settling a cancel: %w", err)
+	}
+	return nil
+}

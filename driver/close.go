@@ -1,0 +1,36 @@
+package pooldriver
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errClosing is why a socket was closed whose connection took too long to end.
+var errClosing = errors.New("the connection took too long to close")
+
+// closeGuarded ends a connection that has a guard. The goodbye, or what pgx does on its own to end a connection that
+// failed, has closeGrace; then the socket is closed. The connection counts against the maximum until this returns, so it
+// must not wait for a network that swallows everything.
+func (c *Conn) closeGuarded() error {
+	pg := c.pg.PgConn()
+	if !pg.IsClosed() {
+		if pg.Conn().SetDeadline(time.Now().Add(closeGrace)) != nil {
+			defer time.AfterFunc(closeGrace, func() { c.guard.kill(errClosing) }).Stop()
+		}
+		// With any other context pgx would watch it, and our handler ask the server to cancel.
+		_ = c.pg.Close(context.Background())
+	}
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-pg.CleanupDone():
+	case <-grace.C:
+	}
+	c.guard.kill(errClosing) // what is left of requests to cancel; they must not outlive the connection
+	<-pg.CleanupDone()
+	if k := c.guard.canceler; k != nil {
+		k.end()
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package pooldriver
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// fate says what is to become of the connection at a check-in: EndNone if it may serve on, if need be after it was
+// mended. It does no I/O.
+func (c *Conn) fate() (end lifecycle.EndReason, mend bool) {
+	if c.broken {
+		return lifecycle.EndBroken, false
+	}
+	if c.pg == nil {
+		if c.can.validator != nil && !c.can.validator.IsValid() {
+			return lifecycle.EndBroken, false
+		}
+		return lifecycle.EndNone, false
+	}
+	if c.pg.IsClosed() {
+		return lifecycle.EndBroken, false
+	}
+	if c.pg.PgConn().IsBusy() {
+		return lifecycle.EndBusy, false
+	}
+	mend = c.pg.PgConn().TxStatus() != 'I' || c.limits.raised() || c.opts.ResetQuery != "" || c.unsettled()
+	return lifecycle.EndNone, mend
+}
+
+// mend makes a connection fit for its next holder: no cancel may be under way, no transaction open, no setting changed.
+func (c *Conn) mend() error {
+	if c.unsettled() {
+		if err := c.settle(); err != nil {
+			return err
+		}
+	}
+	if c.pg.PgConn().TxStatus() != 'I' {
+		if _, err := c.bounded(context.Background(), "rollback", c.opts.EndTimeout); err != nil {
+			return err
+		}
+	}
+	if err := c.restoreLimits(context.Background()); err != nil {
+		return err
+	}
+	if err := c.reset(); err != nil {
+		return err
+	}
+	if c.pg.PgConn().TxStatus() != 'I' {
+		return errConnInTx
+	}
+	return nil
+}
+
+// forgets matches statements after which the server knows no prepared statement any more.
+var forgets = regexp.MustCompile(`(?i)\b(discard\s+all|deallocate)\b`)
+
+// reset runs the user's query between two holders.
+func (c *Conn) reset() error {
+	sql := c.opts.ResetQuery
+	if sql == "" {
+		return nil
+	}
+	if _, err := c.bounded(context.Background(), sql, c.opts.EndTimeout); err != nil {
+		return fmt.Errorf("ResetQuery: %w", err)
+	}
+	if forgets.MatchString(sql) {
+		return c.forgetAll()
+	}
+	return nil
+}
+
+// forgetAll drops what was prepared, here and in pgx, which makes a round trip of it.
+func (c *Conn) forgetAll() error {
+	c.stmts.closeAll()
+	ctx, cancel := context.WithTimeout(context.Background(), c.opts.EndTimeout)
+	defer cancel()
+	return c.pg.DeallocateAll(ctx)
+}

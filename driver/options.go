@@ -1,0 +1,49 @@
+package pooldriver
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// Options are what all connections of one pool share. They do not change once the first connection was opened.
+type Options struct {
+	// AfterConnect, if set, runs on each new pgx connection before it serves. If it fails, the connection is closed.
+	AfterConnect func(context.Context, *pgx.Conn) error
+	// Prewarm are statements that run on each new pgx connection before it serves, after AfterConnect.
+	Prewarm []string
+	// ResetSession, if set, runs on each pgx connection before it serves again. If it fails, the connection is replaced.
+	ResetSession func(context.Context, *pgx.Conn) error
+	// ResetQuery, if set, runs on each pgx connection when it comes back. If it fails, the connection is closed.
+	ResetQuery string
+	// ShouldPing, if set, says whether a pgx connection is pinged before it serves again. By default it is after a
+	// second of idleness.
+	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
+
+	// StatementTimeout is what the server was told at the start of each connection; 0 if nothing.
+	StatementTimeout time.Duration
+	// TransactionTimeout is how long a transaction may be open; 0 is no limit.
+	TransactionTimeout time.Duration
+	// IdleInTransactionTimeout is what the server was told at the start of each connection; 0 if nothing.
+	IdleInTransactionTimeout time.Duration
+	// EndTimeout bounds COMMIT, ROLLBACK and what is done to a connection between two holders.
+	EndTimeout time.Duration
+	// CancelTimeout is how long the server has to answer to a cancel before the connection is closed.
+	CancelTimeout time.Duration
+	// Cancels limits how many requests to cancel are under way at once.
+	Cancels Slots
+	// Retries limits how many statements run again because of errors.
+	Retries Budget
+
+	// StatementCacheCapacity is how many statements each connection keeps prepared.
+	StatementCacheCapacity int
+	// Stacks has each holder's stack kept, for the reports of leaks.
+	Stacks bool
+	// Observer, if set, is told of each operation's end; Pool is what it is told as the pool's name.
+	Observer lifecycle.Observer
+	Pool     string
+}

@@ -1,0 +1,118 @@
+package bank
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// An Outcome is what a caller was told of its transfer.
+type Outcome uint8
+
+// The outcomes. The zero value is no evidence for any of them.
+const (
+	Done    Outcome = iota + 1 // acknowledged
+	NotDone                    // refused, rolled back, or never sent
+	Unknown                    // it may have been done or not
+)
+
+// String returns the outcome in words.
+func (o Outcome) String() string {
+	switch o {
+	case Done:
+		return "done"
+	case NotDone:
+		return "not done"
+	case Unknown:
+		return "unknown"
+	default:
+		return fmt.Sprintf("Outcome(%d)", uint8(o))
+	}
+}
+
+// judge reads from an error what the library promises about the statement, or the COMMIT, that it is the error of.
+func judge(err error) Outcome {
+	if err == nil {
+		return Done
+	}
+	// As they are, these come from database/sql, before the driver is asked. Wrapped in something, they may be the end
+	// of anything.
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return NotDone
+	}
+	if o := evidence(err); o != 0 {
+		return o
+	}
+	return Unknown
+}
+
+// evidence looks for what an error, or any that it wraps, says for certain. One doubt outweighs every certainty: a statement
+// that was run twice may have been lost the first time and refused the second.
+func evidence(err error) Outcome {
+	switch e := err.(type) {
+	case *lifecycle.AcquireError, *pooldriver.LostError:
+		return NotDone // whatever they wrap happened to somebody else
+	case *pooldriver.CommitError:
+		return Unknown
+	case *pooldriver.TimeoutError:
+		return closedOrNot(e.Closed)
+	case *pooldriver.CanceledError:
+		return closedOrNot(e.Closed)
+	case *pgconn.PgError:
+		if sessionLost(e) {
+			return Unknown
+		}
+		return NotDone
+	}
+	if err == sql.ErrTxDone || err == sql.ErrConnDone || err == pooldriver.ErrBusy {
+		return NotDone
+	}
+	if e, ok := err.(interface{ SafeToRetry() bool }); ok && e.SafeToRetry() {
+		return NotDone // nothing was sent, says pgx
+	}
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return 0
+	}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return evidence(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var sum Outcome
+		for _, inner := range e.Unwrap() {
+			sum = max(sum, evidence(inner))
+		}
+		return sum
+	default:
+		return Unknown // the network's own word
+	}
+}
+
+func closedOrNot(closed bool) Outcome {
+	if closed {
+		return Unknown
+	}
+	return NotDone
+}
+
+// sessionLost reports whether the server said that it ends the session, or the connection was lost: it may have committed
+// before. Any other answer says that the statement was rolled back.
+func sessionLost(e *pgconn.PgError) bool {
+	switch e.Code {
+	case "57P01", "57P02", "57P03": // admin_shutdown, crash_shutdown, cannot_connect_now
+		return true
+	default:
+		return len(e.Code) == 5 && e.Code[:2] == "08"
+	}
+}
+
+// told reports whether an unknown outcome of a COMMIT is told as such, and not left to guessing from what the network said.
+func told(err error) bool {
+	var answered *pgconn.PgError
+	return errors.Is(err, pooldriver.ErrCommitUnknown) || errors.As(err, &answered)
+}

@@ -1,0 +1,49 @@
+package bank
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+func TestEachErrorIsReadAsWhatItPromises(t *testing.T) {
+	refused := &lifecycle.AcquireError{Refused: &priority.RefusedError{Cause: io.ErrUnexpectedEOF}}
+	closed := pooldriver.Interruption{Closed: true}
+	for _, c := range []struct {
+		err  error
+		want Outcome
+	}{
+		{nil, Done},
+		{context.Canceled, NotDone},
+		{sql.ErrTxDone, NotDone},
+		{refused, NotDone},
+		{fmt.Errorf("begin: %w", refused), NotDone},
+		{&pooldriver.LostError{}, NotDone},
+		{&pgconn.PgError{Code: "40001"}, NotDone},
+		{&pgconn.PgError{Code: "53100"}, NotDone},
+		{&pooldriver.TimeoutError{Limit: pooldriver.LimitStatement}, NotDone},
+		{&pooldriver.CanceledError{}, NotDone},
+		{&pooldriver.TimeoutError{Limit: pooldriver.LimitStatement, Interruption: closed}, Unknown},
+		{&pooldriver.CanceledError{Interruption: closed}, Unknown},
+		{&pooldriver.CommitError{Err: io.EOF}, Unknown},
+		{&pgconn.PgError{Code: "57P01"}, Unknown},
+		{&pgconn.PgError{Code: "08006"}, Unknown},
+		{fmt.Errorf("timeout: %w", context.DeadlineExceeded), Unknown},
+		{io.ErrUnexpectedEOF, Unknown},
+		{errors.Join(io.ErrUnexpectedEOF, refused), Unknown},
+		{errors.Join(refused, context.Canceled), NotDone},
+	} {
+		if got := judge(c.err); got != c.want {
+			t.Errorf("%v: %s, want %s", c.err, got, c.want)
+		}
+	}
+}

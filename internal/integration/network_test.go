@@ -1,0 +1,98 @@
+package integration_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2/toxics"
+
+	"github.com/poolsql/poolsql/internal/integration/bank"
+	"github.com/poolsql/poolsql/internal/integration/toxicproxy"
+)
+
+func TestTransfersSurviveLatency(t *testing.T) {
+	r := newRig(t, true, nil)
+	r.begin()
+	slow := &toxics.LatencyToxic{Latency: 20, Jitter: 15}
+	r.proxy.Poison(slow, slow)
+	r.pass()
+	r.proxy.Heal()
+	r.healed()
+	r.settle()
+}
+
+func TestTransfersSurviveReset(t *testing.T) {
+	r := newRig(t, true, nil)
+	r.begin()
+	r.last(100*time.Millisecond, func(n int) {
+		// Every other time it is the answer that is lost, and not the statement.
+		if n%2 == 0 {
+			r.proxy.Poison(new(toxics.ResetToxic), nil)
+		} else {
+			r.proxy.Poison(nil, new(toxics.ResetToxic))
+		}
+		time.Sleep(10 * time.Millisecond)
+		r.proxy.Heal()
+	})
+	r.healed()
+	wantUnknown(t, r.settle())
+}
+
+func TestTransfersSurviveSlicer(t *testing.T) {
+	r := newRig(t, true, nil)
+	r.begin()
+	slices := &toxics.SlicerToxic{AverageSize: 20, SizeVariation: 15, Delay: 100}
+	r.proxy.Poison(slices, slices)
+	r.pass()
+	r.proxy.Heal()
+	r.healed()
+	r.settle()
+}
+
+func TestTransfersSurviveBandwidth(t *testing.T) {
+	r := newRig(t, true, nil)
+	r.begin()
+	narrow := &toxics.BandwidthToxic{Rate: 5} // KB/s, of each connection
+	r.proxy.Poison(narrow, narrow)
+	r.pass()
+	r.proxy.Heal()
+	r.healed()
+	r.settle()
+}
+
+// A black hole swallows everything for longer than a statement may take. The pool gives up its connections without the server
+// knowing: until the network is back, the server keeps their sessions.
+func TestTransfersSurviveBlackHole(t *testing.T) {
+	r := newRig(t, true, nil)
+	r.begin()
+	r.watch.excuse(maxConns)
+	r.proxy.Poison(new(toxicproxy.BlackHole), new(toxicproxy.BlackHole))
+	time.Sleep(max(faultTime(t), statementTimeout+1500*time.Millisecond))
+	r.proxy.Heal()
+	r.healed()
+	if !poll(2*time.Second, func() bool { return len(r.sessions()) <= maxConns }) {
+		t.Errorf("%d sessions 2 s after the network is back, want %d at most", len(r.sessions()), maxConns)
+	}
+	r.watch.excuse(0)
+	j := r.settle()
+	wantUnknown(t, j)
+	if late := j.Overrun(); late > backSoon {
+		t.Errorf("a caller who had given up came back %s later", late)
+	}
+}
+
+// wantUnknown fails the test if the fault did not hit a single transfer in its last step: then it proved little.
+func wantUnknown(t *testing.T, j *bank.Journal) {
+	t.Helper()
+	if j.Count(bank.Unknown) == 0 {
+		t.Errorf("no transfer's outcome is unknown: the fault was not felt: %s", j)
+	}
+}
+
+// wantReplaced fails the test if the pool did not have to replace connections.
+func wantReplaced(t *testing.T, r *rig) {
+	t.Helper()
+	if s := r.pool.Stats(); s.NewConnsCount <= maxConns {
+		t.Errorf("%d connections opened in all: the fault was not felt: %+v", s.NewConnsCount, s)
+	}
+}

@@ -1,0 +1,114 @@
+package lifecycle
+
+import (
+	"context"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// queue makes the caller, who came at since, wait its turn. again is set for one who had a resource and lost it: it goes
+// before all others of its class.
+func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, again bool) (Handle[T], error) {
+	w := priority.NewWaiter(ctx, &req.Options, since)
+	defer w.Free()
+	w.SetValue(req) // until the grant, when it becomes the resource
+	var b priority.Batch
+	var rep report[T]
+
+	p.mu.Lock()
+	if p.phase != open {
+		p.mu.Unlock()
+		return Handle[T]{}, p.turnAway(req, since, priority.Closed, p.shutCause())
+	}
+	if p.sched.TryAdmit(req.Class) {
+		r := p.lendLocked(req, req.Class, req.Particular(), mono.Now())
+		h := Handle[T]{pool: p, res: r, epoch: r.epoch}
+		p.mu.Unlock()
+		return h, nil
+	}
+	if err := p.hopelessLocked(req); err != nil {
+		p.sched.RefuseAll(priority.Unavailable, err, true, &b) // it is as hopeless for them
+		p.mu.Unlock()
+		b.Wake()
+		return Handle[T]{}, p.turnAway(req, since, priority.Unavailable, err)
+	}
+	if req.Owner != nil && p.deadlockedLocked(req.Owner) {
+		err := p.deadlockLocked()
+		p.mu.Unlock()
+		return Handle[T]{}, p.turnAway(req, since, priority.Deadlock, err)
+	}
+	if !p.crowded.Load() {
+		p.crowded.Store(true)
+	}
+	queued := true
+	if again {
+		p.sched.EnqueueFront(w)
+	} else {
+		queued = p.sched.Enqueue(w, &b)
+	}
+	if queued && req.Owner != nil {
+		p.waitsLocked(req.Owner, w)
+		defer p.waited(req.Owner)
+	}
+	p.planLocked(&rep)
+	p.mu.Unlock()
+	b.Wake()
+	p.carryOut(&rep)
+	if !queued {
+		return Handle[T]{}, p.describe(req, w.Refusal(ctx, &req.Options))
+	}
+
+	if !w.Wait(ctx) && !p.leave(ctx, w, req) {
+		return Handle[T]{}, p.describe(req, w.Refusal(ctx, &req.Options))
+	}
+	if !w.Granted() {
+		return Handle[T]{}, p.describe(req, w.Refusal(ctx, &req.Options))
+	}
+	r := w.Value().(*resource[T])
+	return Handle[T]{pool: p, res: r, epoch: r.epoch}, nil
+}
+
+// leave takes w off the queue because ctx ended, and reports whether it was too late for that and w was refused. A
+// resource that was granted in the same instant goes to the next.
+func (p *Pool[T]) leave(ctx context.Context, w *priority.Waiter, req *Request) (decided bool) {
+	reason, _ := priority.ReasonOf(ctx)
+	p.mu.Lock()
+	left := p.sched.Leave(w, reason)
+	p.mu.Unlock()
+	if left {
+		return false
+	}
+	w.Settle()
+	if !w.Granted() {
+		return true
+	}
+	r := w.Value().(*resource[T])
+	p.mu.Lock()
+	p.sched.CountRefusal(req.Class, reason)
+	p.mu.Unlock()
+	p.giveBack(r, r.epoch, EndNone, false)
+	return false
+}
+
+// dispatchLocked lends what is idle to those who may have it.
+func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
+	for w := p.sched.Next(now, b); w != nil; w = p.sched.Next(now, b) {
+		r := p.lendLocked(w.Value().(*Request), w.Class(), w.Particular(), now)
+		r.waited = max(0, now.Sub(w.Since()))
+		w.SetValue(r)
+		b.Add(w)
+	}
+	if p.quiet != nil {
+		p.quietLocked()
+	}
+}
+
+// expire turns away those who waited too long. The scheduler's alarm calls it.
+func (p *Pool[T]) expire() {
+	var b priority.Batch
+	p.mu.Lock()
+	p.sched.Expire(mono.Now(), &b)
+	p.mu.Unlock()
+	b.Wake()
+}
