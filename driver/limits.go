@@ -21,6 +21,9 @@ type limits struct {
 	local   bool          // something else may hold until the end of the transaction
 }
 
+// maxServerTimeout is the longest that the server can be told: milliseconds in 32 bits, three weeks and a half.
+const maxServerTimeout = (1<<31 - 1) * time.Millisecond
+
 // unknown is the server's own setting, or the role's or the database's.
 const unknown time.Duration = -1
 
@@ -37,7 +40,7 @@ func (l *limits) raised() bool { return l.session != l.pool }
 // needed returns what the server must have for a statement that may take so long: 0 is no limit.
 func (l *limits) needed(timeout time.Duration) time.Duration {
 	switch {
-	case timeout == priority.NoTimeout:
+	case timeout == priority.NoTimeout || timeout > maxServerTimeout:
 		return 0
 	case timeout > l.pool && l.pool > 0:
 		return timeout
@@ -109,6 +112,9 @@ func (s *Session) limit(ctx context.Context, o *priority.Options) (context.Conte
 	var timeout time.Duration
 	if o != nil {
 		timeout = o.Timeout
+	}
+	if timeout < 0 && timeout != priority.NoTimeout {
+		return ctx, fmt.Errorf("poolsql: a statement timeout of %s: want more than zero, zero for the pool's default, or NoTimeout", timeout)
 	}
 	c := s.conn
 	if timeout != 0 || c.limits.local || c.limits.raised() {

@@ -181,6 +181,40 @@ var scenes = []struct {
 		"drain-started pool=db count=1",
 		"release pool=db resource=1 label=a duration=1s",
 	}},
+	{"suspended and retired", func(t *testing.T, s scene) {
+		h := take(t, s.Pool, "a")
+		s.Suspend()
+		s.RetireOlder(h.Generation())
+		s.Resume()
+		h.Release()
+		time.Sleep(time.Second)
+	}, []string{
+		"acquire pool=db resource=1 label=a wait=1s",
+		"create pool=db resource=1 duration=1s",
+		"destroy pool=db resource=1 duration=500ms reason=reset",
+		"release pool=db resource=1 label=a",
+		"resumed pool=db",
+		"retired pool=db count=1",
+		"suspended pool=db count=1",
+	}},
+	{"nested", func(t *testing.T, s scene) {
+		ctx := priority.WithOwner(t.Context())
+		outer, inner := take2(ctx, t, s.Pool)
+		time.Sleep(time.Minute)
+		inner.Release()
+		outer.Release()
+		time.Sleep(time.Second)
+	}, []string{
+		"acquire pool=db resource=1 label=a wait=1s",
+		"acquire pool=db resource=2 label=a wait=1s",
+		"create pool=db resource=1 duration=1s",
+		"create pool=db resource=2 duration=1s",
+		"leak pool=db resource=1 label=a duration=45s",
+		"leak pool=db resource=2 label=a duration=45s",
+		"nested pool=db label=a count=1",
+		"release pool=db resource=1 label=a duration=1m1s",
+		"release pool=db resource=2 label=a duration=1m0s",
+	}},
 	{"closed", func(t *testing.T, s scene) {
 		h := take(t, s.Pool, "a")
 		s.Close()
@@ -199,6 +233,20 @@ var scenes = []struct {
 	}},
 }
 
+// take2 acquires two, one inside the other.
+func take2(ctx context.Context, t *testing.T, p *lifecycle.Pool[*thing]) (outer, inner lifecycle.Handle[*thing]) {
+	t.Helper()
+	ctx = priority.WithLabel(ctx, "a")
+	outer, err := p.Acquire(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inner, err = p.Acquire(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return outer, inner
+}
+
 func TestObserverIsToldTheWholeStory(t *testing.T) {
 	kinds := map[string]bool{}
 	for _, c := range scenes {
@@ -212,6 +260,7 @@ func TestObserverIsToldTheWholeStory(t *testing.T) {
 				told := &recorder{}
 				p := newPool(t, w, lifecycle.Config[*thing]{
 					Name: "db", Max: 2, IdleTimeout: time.Hour, KeepInterval: time.Minute, Observer: told,
+					LeakThreshold: 45 * time.Second,
 				})
 				c.play(t, scene{p, w, told})
 				time.Sleep(time.Second) // for destructions
@@ -225,6 +274,11 @@ func TestObserverIsToldTheWholeStory(t *testing.T) {
 		})
 	}
 	for k := lifecycle.KindAcquire; k <= lifecycle.KindClosed; k++ {
+		if !kinds[k.String()] {
+			t.Errorf("no scene has %s", k)
+		}
+	}
+	for k := lifecycle.KindLeak; k <= lifecycle.KindRetired; k++ {
 		if !kinds[k.String()] {
 			t.Errorf("no scene has %s", k)
 		}

@@ -94,8 +94,8 @@ func (p *Pool[T]) forgetLocked(owner *priority.Owner, o *ownings) {
 // be, and each is held by an owner who waits for one, which gives none back meanwhile. newcomer, if not nil, is taken to
 // wait as well, and must be part of it.
 //
-// This becomes true when somebody begins to wait or when the maximum is lowered, and at no other time: whoever is lent
-// something, and whatever is created or comes back, is in the hands of somebody who does not wait.
+// This becomes true when somebody begins to wait, when the maximum is lowered, or when one of those ends that are too many
+// since, and at no other time: what comes back otherwise, or is created, leaves room or goes to somebody who waits no more.
 //
 // A resource whose caller's context has ended proves nothing: database/sql gives those back on a goroutine of its own.
 func (p *Pool[T]) deadlockedLocked(newcomer *priority.Owner) bool {
@@ -136,7 +136,8 @@ func (p *Pool[T]) stuckLocked(r *resource[T], newcomer *priority.Owner, now mono
 	return o.waiting == 1 && p.sched.Stuck(o.wait, now)
 }
 
-// breakDeadlockLocked turns away one of the callers of a deadlock that a lowered maximum completed: the last to come.
+// breakDeadlockLocked turns away one of the callers of a deadlock that a lowered maximum completed, if it did: the last to
+// come.
 func (p *Pool[T]) breakDeadlockLocked(b *priority.Batch) {
 	if !p.deadlockedLocked(nil) {
 		return

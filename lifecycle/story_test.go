@@ -51,17 +51,20 @@ type story struct {
 	held    []*lifecycle.Handle[*thing]
 	waiting map[int]context.CancelFunc
 	callers int
+	owners  []*priority.Owner
 	invalid int // so many validations more will fail
 }
 
 func newStory(t *testing.T, seed int64) *story {
 	s := &story{t: t, seed: seed, rnd: rand.New(rand.NewSource(seed)), waiting: make(map[int]context.CancelFunc)}
+	s.owners = []*priority.Owner{nil, nil, nil, new(priority.Owner), new(priority.Owner)}
 	s.w = &works{createTakes: s.upTo(time.Second), destroyTakes: s.upTo(200 * time.Millisecond)}
 	maximum := 1 + s.rnd.Intn(8)
 	cfg := lifecycle.Config[*thing]{
 		Name: "story", Max: maximum, Min: s.rnd.Intn(maximum + 1), MaxCreating: s.rnd.Intn(4),
 		AcquireTimeout: s.rare(5 * time.Second), CreateTimeout: 3 * time.Second, DestroyTimeout: time.Second,
 		IdleTimeout: s.rare(10 * time.Second), MaxLifetime: s.rare(time.Minute), MaxWaiting: s.rnd.Intn(2) * 5,
+		LeakThreshold: s.rare(2 * time.Second),
 	}
 	if s.rnd.Intn(3) == 0 {
 		cfg.Reserve = s.rnd.Intn(maximum)
@@ -121,8 +124,10 @@ func (s *story) look() {
 
 func (s *story) step() {
 	switch n := s.rnd.Intn(100); {
-	case n < 30:
+	case n < 25:
 		s.come()
+	case n < 30:
+		s.nest()
 	case n < 50:
 		s.giveBack()
 	case n < 60:
@@ -163,7 +168,7 @@ func (s *story) change() {
 }
 
 func (s *story) manage() {
-	switch s.rnd.Intn(6) {
+	switch s.rnd.Intn(11) {
 	case 0:
 		s.did("reset")
 		s.Reset()
@@ -189,7 +194,57 @@ func (s *story) manage() {
 			defer cancel()
 			_ = s.Warmup(ctx, n)
 		})
+	case 6:
+		s.did("suspend")
+		s.Suspend()
+	case 7, 8:
+		s.did("resume")
+		s.Resume()
+	case 9:
+		limit := s.upTo(time.Second)
+		s.did("quiesce within %s", limit)
+		s.goOn(func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, limit)
+			defer cancel()
+			_ = s.Quiesce(ctx)
+		})
+	case 10:
+		s.retire()
 	}
+}
+
+// retire makes everything suspect, and retires it if somebody holds something.
+func (s *story) retire() {
+	s.Suspect()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.held) > 0 {
+		s.did("retired: %t", s.RetireOlder(s.held[0].Generation()))
+	}
+}
+
+// nest lets somebody acquire, and while he holds that, acquire once more.
+func (s *story) nest() {
+	holds, limit := s.upTo(time.Second), s.rare(5*time.Second)
+	s.did("nest, hold for %s, the second within %s", holds, limit)
+	s.goOn(func(ctx context.Context) {
+		ctx = priority.WithOwner(ctx)
+		outer, err := s.Acquire(ctx)
+		if err != nil {
+			return
+		}
+		defer outer.Release()
+		time.Sleep(holds)
+		if limit > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
+		if inner, err := s.Acquire(ctx); err == nil {
+			time.Sleep(holds)
+			inner.Release()
+		}
+	})
 }
 
 // goOn runs f on a goroutine, with a context that leave may end and end does not wait for.
@@ -215,6 +270,7 @@ func (s *story) come() {
 	o := priority.Options{
 		Class: priority.Class(s.rnd.Intn(3) - 1), Retries: s.rnd.Intn(2), Label: fmt.Sprint("step ", len(s.log)),
 		Tenant: []string{"", "", "a", "b"}[s.rnd.Intn(4)], Affinity: []string{"", "", "x", "y"}[s.rnd.Intn(4)],
+		Owner: s.owners[s.rnd.Intn(len(s.owners))], Exempt: s.rnd.Intn(2) == 0,
 	}
 	limit := s.rare(2 * time.Second)
 	s.did("come %+v within %s", o, limit)
@@ -324,6 +380,7 @@ func (s *story) end() {
 	s.invalid = 0
 	s.mu.Unlock()
 	for range 100 {
+		s.Resume() // somebody may still be about to suspend
 		for h := s.letGo(0); h != nil; h = s.letGo(0) {
 			h.Release()
 		}
@@ -336,6 +393,9 @@ func (s *story) end() {
 	s.mu.Unlock()
 	if left > 0 {
 		s.fatal("100 s after everything worked again, %d are not done", left)
+	}
+	if n := s.Owners(); n > 0 {
+		s.fatal("%d owners are remembered", n)
 	}
 	last, err := s.Acquire(s.t.Context())
 	if err != nil {

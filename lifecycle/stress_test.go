@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/internal/testdb"
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
@@ -41,6 +42,8 @@ type stress struct {
 	w   *works
 	max int // 0 if it changes
 
+	work func(id int64) // what each user does, again and again
+
 	served, refused, progress atomic.Int64
 }
 
@@ -62,6 +65,7 @@ func newStress(t *testing.T, cfg lifecycle.Config[*thing], fixedMax bool) *stres
 		t.Fatal(err)
 	}
 	s.Pool = p
+	s.work = func(id int64) { _ = s.use(id) }
 	return s
 }
 
@@ -75,7 +79,7 @@ func (s *stress) run(users int, d time.Duration, manage func()) {
 	for id := range users {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				_ = s.use(int64(id + 1))
+				s.work(int64(id + 1))
 			}
 		})
 	}
@@ -161,6 +165,7 @@ func (s *stress) use(id int64) error {
 	req := &lifecycle.Request{Options: priority.Options{
 		Class: priority.Class(rand.N(3) - 1), Retries: rand.N(2),
 		Tenant: []string{"", "", "a", "b"}[rand.N(4)], Affinity: []string{"", "", "x", "y"}[rand.N(4)],
+		Owner: owners[rand.N(len(owners))], Exempt: rand.N(2) == 0,
 	}}
 	h, err := s.AcquireFor(ctx, req)
 	if !s.got(&h, err, id) {
@@ -168,6 +173,9 @@ func (s *stress) use(id int64) error {
 	}
 	stale := h
 	switch rand.N(40) {
+	case 4:
+		s.RetireOlder(h.Generation())
+		h.Release()
 	case 0:
 		h.Destroy(lifecycle.EndBroken)
 	case 1:
@@ -187,6 +195,29 @@ func (s *stress) use(id int64) error {
 		h.Release()
 	}
 	return nil
+}
+
+// owners are of several goroutines each, as they should not be.
+var owners = []*priority.Owner{nil, nil, nil, new(priority.Owner), new(priority.Owner), new(priority.Owner)}
+
+// nest acquires, and while it holds that, acquires more, without a limit to how long that may take. Nothing but a refusal
+// for a deadlock, or of all who wait, ends the wait of all for each other.
+func (s *stress) nest(id int64) {
+	defer s.progress.Add(1)
+	ctx := priority.WithOwner(context.Background())
+	var hs []lifecycle.Handle[*thing]
+	defer func() {
+		for i := range hs {
+			hs[i].Release()
+		}
+	}()
+	for range 1 + rand.N(3) {
+		h, err := s.Acquire(ctx)
+		if !s.got(&h, err, id) {
+			return
+		}
+		hs = append(hs, h)
+	}
 }
 
 // got uses what was acquired, if err is nil. Nobody else may have it in the meantime.
@@ -234,6 +265,20 @@ func (s *stress) look() {
 // manage does what needs no change of the maximum.
 func (s *stress) manage() {
 	switch rand.N(20) {
+	case 4:
+		s.Suspend()
+		time.Sleep(rand.N(3 * time.Millisecond))
+		s.look()
+		s.Resume()
+	case 5:
+		ctx, cancel := context.WithTimeout(context.Background(), rand.N(3*time.Millisecond))
+		defer cancel()
+		_ = s.Quiesce(ctx)
+		s.look()
+		s.Resume()
+	case 6:
+		s.Suspect()
+		s.Held(func(_ uint64, th *thing, _ uint64, _ mono.Time) { _ = th.owner.Load() })
 	case 0:
 		s.Reset()
 	case 1:
@@ -261,7 +306,7 @@ func TestStressWithEverythingOn(t *testing.T) {
 	testdb.NoLeaks(t)
 	told := &counter{}
 	s := newStress(t, lifecycle.Config[*thing]{
-		Max: 6, AcquireTimeout: 20 * time.Millisecond, Reserve: 1, MaxWaiting: 20, Observer: told,
+		Max: 6, AcquireTimeout: 20 * time.Millisecond, Reserve: 1, MaxWaiting: 20, LeakThreshold: time.Millisecond, Observer: told,
 		Validate: func(context.Context, *thing, time.Duration, bool) error {
 			if rand.N(1000) == 0 {
 				return errStale
@@ -282,6 +327,32 @@ func TestStressWithEverythingOn(t *testing.T) {
 	told.checkBalance(t)
 }
 
+// TestStressNestedCallersNeverStandStill fails by its watchdog if a deadlock is not noticed.
+func TestStressNestedCallersNeverStandStill(t *testing.T) {
+	testdb.NoLeaks(t)
+	told := &counter{}
+	s := newStress(t, lifecycle.Config[*thing]{Max: 6, Observer: told}, false)
+	s.work = s.nest
+	s.run(24, stressTime(t), func() {
+		if rand.N(2) > 0 {
+			s.manage()
+			return
+		}
+		if err := s.Resize(0, 3+rand.N(6)); err != nil {
+			s.t.Error(err)
+		}
+	})
+	var refused uint64
+	st := s.Stats()
+	for _, c := range st.Classes {
+		refused += c.Refused[priority.Deadlock]
+	}
+	if nested := told.kinds[lifecycle.KindNested].Load(); refused == 0 || nested == 0 {
+		t.Errorf("%d deadlocks, told of %d nested calls", refused, nested)
+	}
+	t.Logf("%d deadlocks", refused)
+}
+
 // A counter is an observer that only counts.
 type counter struct{ kinds [64]atomic.Int64 }
 
@@ -294,6 +365,9 @@ func (c *counter) checkBalance(t *testing.T) {
 	within(t, 5*time.Second, "as many ends as creations", func() bool {
 		return count(lifecycle.KindCreate) == count(lifecycle.KindDestroy)+count(lifecycle.KindDestroyError)
 	})
+	if off, on := count(lifecycle.KindSuspended), count(lifecycle.KindResumed); off == 0 || off != on {
+		t.Errorf("told of %d suspensions and %d ends of one", off, on)
+	}
 	if lent, back := count(lifecycle.KindAcquire), count(lifecycle.KindRelease); lent != back {
 		t.Errorf("told of %d acquires and %d releases", lent, back)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	osexec "os/exec"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -75,10 +76,13 @@ func TestOnlyTheServersOwnProcessesAreKilled(t *testing.T) {
 		}
 	}
 	exec(t, foreign, "select 1")
-	if err := bystander.Process.Kill(); err != nil {
-		t.Errorf("the bystander has ended: %v", err)
+	if err := bystander.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
 	}
-	_ = bystander.Wait() // killed
+	_ = bystander.Wait() // says what the state does
+	if got := bystander.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != syscall.SIGTERM {
+		t.Errorf("the bystander was ended by %v, want the test's own SIGTERM", got)
+	}
 	if err := db.Server.KillBackend(t.Context(), uint32(bystander.Process.Pid)); err == nil {
 		t.Error("a process that has ended was killed")
 	}
