@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -118,7 +117,8 @@ func (c *cutter) serve() {
 			buf := make([]byte, 4096)
 			for {
 				n, err := server.Read(buf)
-				if _, failed := client.Write(buf[:n]); err != nil || failed != nil || bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
+				client.Write(buf[:n]) // in vain if the client is cut off already
+				if err != nil || bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
 					return
 				}
 			}
@@ -136,7 +136,6 @@ func (c *cutter) serve() {
 					if c.deliver {
 						client.Close() // the answer reaches nobody
 						server.Write(buf[:n])
-						io.Copy(io.Discard, io.LimitReader(server, 1))
 						<-silenced
 					}
 					return

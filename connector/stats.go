@@ -124,6 +124,8 @@ type ConnInfo struct {
 	Class         priority.Class
 	Label, Tenant string
 	HolderSince   time.Time
+	// Doing is what the holder does with it, as far as can be seen.
+	Doing pooldriver.Doing
 	// CurrentQuery is the text of the statement that runs, LastQuery of the last one that the holder ran, its literals
 	// replaced by question marks. Running is for how long the current one has run.
 	CurrentQuery, LastQuery string
@@ -150,7 +152,7 @@ func (c *Connector) Connections() []ConnInfo {
 		}
 		if r.Value != nil {
 			s := r.Value.Stats(r.State == lifecycle.InUse || r.State == lifecycle.Draining, r.Epoch, r.Since)
-			info.PID, info.Errors, info.Running = s.PID, s.Errors, s.Running
+			info.PID, info.Errors, info.Running, info.Doing = s.PID, s.Errors, s.Running, s.Doing
 			info.Queries = uint64(max(0, int64(r.Uses)+s.Extra))
 			info.StatementHits, info.StatementMisses, info.Prepared = s.StatementHits, s.StatementMisses, s.Prepared
 			if s.Running > 0 {

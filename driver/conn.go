@@ -50,6 +50,7 @@ type Conn struct {
 	// to be over, a mono.Time.
 	limit  atomic.Int64
 	txEnds atomic.Int64
+	inTx   atomic.Bool // a transaction is open
 }
 
 // Open connects by dial and makes a Conn of what that returns. If a hook fails, or panics, the connection is closed.
@@ -199,6 +200,36 @@ func (c *Conn) closed() bool { return c.pg != nil && c.pg.IsClosed() }
 // busy reports whether the connection is in the middle of an operation.
 func (c *Conn) busy() bool { return c.pg != nil && c.pg.PgConn().IsBusy() }
 
+// Doing is what the holder of a connection does with it, as far as can be seen.
+type Doing uint8
+
+// What holders do.
+const (
+	Nothing           Doing = iota // nobody holds the connection
+	Running                        // waits for the server
+	Reading                        // has rows open, or is about to send something, and does not wait for the server
+	IdleInTransaction              // has a transaction open, and runs nothing
+	Thinking                       // holds a *sql.Conn, and runs nothing
+)
+
+// String returns it in words, such as "idle in transaction".
+func (d Doing) String() string {
+	switch d {
+	case Nothing:
+		return "nothing"
+	case Running:
+		return "running"
+	case Reading:
+		return "reading rows"
+	case IdleInTransaction:
+		return "idle in transaction"
+	case Thinking:
+		return "idle"
+	default:
+		return fmt.Sprintf("Doing(%d)", uint8(d))
+	}
+}
+
 // ConnStats are the numbers of one connection.
 type ConnStats struct {
 	// PID is the process that serves the connection on the server, 0 if the inner driver does not tell.
@@ -211,6 +242,8 @@ type ConnStats struct {
 	Errors uint64
 	// Running is for how long the operation under way has run, 0 if there is none.
 	Running time.Duration
+	// Doing is what the holder does.
+	Doing Doing
 	// StatementHits and StatementMisses count look-ups of prepared statements; Prepared is how many are prepared.
 	StatementHits, StatementMisses uint64
 	Prepared                       int
@@ -223,8 +256,19 @@ func (c *Conn) Stats(held bool, epoch uint64, since time.Time) ConnStats {
 		PID: c.pid, Extra: c.extra.Load(), Thought: time.Duration(c.thought.Load()), Errors: c.errors.Load(),
 		StatementHits: c.stmts.hits.Load(), StatementMisses: c.stmts.misses.Load(), Prepared: int(c.stmts.size.Load()),
 	}
-	if !held || c.idleIn.Load() == epoch {
+	if !held {
 		return s
+	}
+	if c.idleIn.Load() == epoch {
+		s.Doing = Thinking
+		if c.inTx.Load() {
+			s.Doing = IdleInTransaction
+		}
+		return s
+	}
+	s.Doing = Running
+	if c.guard != nil && c.guard.turns.Load()%2 == 0 { // nobody waits for the server
+		s.Doing = Reading
 	}
 	if began := mono.Time(c.began.Load()); began != 0 {
 		s.Running = mono.Since(began)

@@ -89,6 +89,7 @@ func (c *Conn) restoreLimits(ctx context.Context) error {
 // txEnded notes that what was told for the transaction holds no more.
 func (c *Conn) txEnded() {
 	c.limits.local = false
+	c.inTx.Store(false)
 	c.limit.Store(int64(max(0, c.limits.session)))
 	if c.opts.TransactionTimeout > 0 {
 		c.txEnds.Store(0)

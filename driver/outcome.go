@@ -58,7 +58,7 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 	if limited.Err() != nil && (code == codeQueryCanceled || code == "" || neverRan(err)) {
 		return s.outcomeOfContext(ctx, limited, began, err)
 	}
-	switch limit := s.conn.limits.session; {
+	switch limit := time.Duration(s.conn.limit.Load()); {
 	case code == codeQueryCanceled && limit > 0 && mono.Since(began) >= limit:
 		return s.timeout(LimitStatement, limit, began, err)
 	case code == codeIdleInTransaction:

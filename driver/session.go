@@ -166,10 +166,11 @@ func (s *Session) forgetConn() {
 		s.ended = 0
 	}
 	s.ops = 0
-	s.conn, s.h = nil, lifecycle.Handle[*Conn]{}
 	if s.inTx {
+		s.conn.txEnded()
 		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 	}
+	s.conn, s.h = nil, lifecycle.Handle[*Conn]{}
 	s.unread = 0
 	end(&s.cancel)
 	end(&s.later)

@@ -50,6 +50,7 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 		return nil, err
 	}
 	s.txCtx = ctx
+	s.conn.inTx.Store(true)
 	s.boundTx(ctx, began)
 	return (*tx)(s), nil
 }
@@ -124,10 +125,10 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 	// Nothing that the context carries may bound the end: neither its deadline nor its timeout.
 	return s.operation(context.WithoutCancel(s.txCtx), opEnd, sql, func(ctx context.Context, c *Conn) (bool, error) {
 		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
+		defer c.txEnded()
 		if c.pg == nil {
 			return false, endInner(inner)
 		}
-		defer c.txEnded()
 		tag, err := c.bounded(ctx, sql, c.opts.EndTimeout)
 		if err != nil && !isServerAnswer(err) {
 			c.broken = true // what state it is in nobody knows

@@ -130,7 +130,7 @@ func (p *Pool[T]) checkOwnersLocked() error {
 	if len(held) > 0 {
 		errs = append(errs, fmt.Errorf("%d owners hold something, and nothing is known of them", len(held)))
 	}
-	if p.deadlockedLocked(nil) {
+	if n, _ := p.deadlockLocked(nil, priority.Low); n > 0 {
 		errs = append(errs, errors.New("all wait for each other, and nobody was turned away"))
 	}
 	return errors.Join(errs...)

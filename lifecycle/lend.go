@@ -82,7 +82,6 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 		p.idle = append(p.idle, r)
 	} else {
 		p.removeLocked(r, reason, now, &rep)
-		p.breakDeadlockLocked(&b) // those who are left may be too many still, and wait
 	}
 	if p.sched.Waiting() > 0 {
 		p.dispatchLocked(now, &b)

@@ -2,9 +2,7 @@ package lifecycle
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/priority"
 )
 
@@ -88,71 +86,4 @@ func (p *Pool[T]) forgetLocked(owner *priority.Owner, o *ownings) {
 		*o = ownings{}
 		p.spare = o
 	}
-}
-
-// deadlockedLocked reports whether it is proven that no resource will come back by itself: there are as many as there may
-// be, and each is held by an owner who waits for one, which gives none back meanwhile. newcomer, if not nil, is taken to
-// wait as well, and must be part of it.
-//
-// This becomes true when somebody begins to wait, when the maximum is lowered, or when one of those ends that are too many
-// since, and at no other time: what comes back otherwise, or is created, leaves room or goes to somebody who waits no more.
-//
-// A resource whose caller's context has ended proves nothing: database/sql gives those back on a goroutine of its own.
-func (p *Pool[T]) deadlockedLocked(newcomer *priority.Owner) bool {
-	if p.live == 0 || p.live < p.cfg.Max || len(p.idle) > 0 || len(p.owners) == 0 {
-		return false
-	}
-	if newcomer != nil && p.owners[newcomer] == nil {
-		return false
-	}
-	now := mono.Now()
-	own := newcomer == nil
-	for _, r := range p.all {
-		if r.state != InUse {
-			continue
-		}
-		if r.owner == nil || !p.stuckLocked(r, newcomer, now) {
-			return false
-		}
-		own = own || r.owner == newcomer
-	}
-	return own
-}
-
-// stuckLocked reports whether the owner who holds r gives nothing back until he is lent more.
-func (p *Pool[T]) stuckLocked(r *resource[T], newcomer *priority.Owner, now mono.Time) bool {
-	select {
-	case <-r.done:
-		return false
-	default:
-	}
-	o := p.owners[r.owner]
-	if o.several {
-		return false
-	}
-	if r.owner == newcomer {
-		return o.waiting == 0
-	}
-	return o.waiting == 1 && p.sched.Stuck(o.wait, now)
-}
-
-// breakDeadlockLocked turns away one of the callers of a deadlock that a lowered maximum completed, if it did: the last to
-// come.
-func (p *Pool[T]) breakDeadlockLocked(b *priority.Batch) {
-	if !p.deadlockedLocked(nil) {
-		return
-	}
-	var last *priority.Waiter
-	for _, o := range p.owners {
-		if o.held > 0 && (last == nil || o.wait.Since() > last.Since()) {
-			last = o.wait
-		}
-	}
-	p.sched.Refuse(last, priority.Deadlock, p.deadlockLocked(), b)
-}
-
-// deadlockLocked returns the cause of a refusal for a deadlock.
-func (p *Pool[T]) deadlockLocked() error {
-	return fmt.Errorf("each of the %d is held by a caller who waits for one more, as this one would: "+
-		"go on with what is held, such as its transaction, or give it back before asking for more", p.live)
 }

@@ -43,7 +43,7 @@ func TestCallerWhoWouldWaitForHimselfIsTurnedAwayAtOnce(t *testing.T) {
 		c := call(t.Context(), p, priority.Options{Owner: a, Label: "inner", Class: priority.High})
 		deadlocked(t, c)
 		want := `poolsql: pool "db": refused, waiting would be a deadlock after waiting 0s: class high, label "inner", 1 of 1 ` +
-			`in use, 0 waiting: each of the 1 is held by a caller who waits for one more, as this one would: go on with what ` +
+			`in use, 0 waiting: each of the 1 that it may have is held by a caller who waits for one more, as this one would: go on with what ` +
 			`is held, such as its transaction, or give it back before asking for more; 1 open and 0 opening of at most 1; ` +
 			`held by "outer" (normal) for 1s`
 		if c.err.Error() != want {
@@ -169,7 +169,14 @@ func TestWaitThatCanEndIsNoDeadlock(t *testing.T) {
 			if err := p.Warmup(ctx, 2); err != nil {
 				t.Fatal(err)
 			}
-			return []*caller{call(ctx, p, priority.Options{Owner: a})}, []*lifecycle.Handle[*thing]{&h}
+			return []*caller{call(ctx, p, priority.Options{Owner: a, Class: priority.High})}, []*lifecycle.Handle[*thing]{&h}
+		}},
+		"one of those who wait may have what is kept for higher classes": {4, 2, func(ctx context.Context, t *testing.T, p *lifecycle.Pool[*thing], w *works) ([]*caller, []*lifecycle.Handle[*thing]) {
+			ha, hb := owned(ctx, t, p, a, ""), owned(ctx, t, p, b, "")
+			w.set(func(w *works) { w.createTakes = time.Second })
+			wa := call(ctx, p, priority.Options{Owner: a, Class: priority.High})
+			wb := call(ctx, p, priority.Options{Owner: b})
+			return []*caller{wb}, []*lifecycle.Handle[*thing]{wa.served(t), &ha, &hb}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -226,6 +233,55 @@ func TestLoweredMaximumThatCompletesADeadlockTurnsTheLastAway(t *testing.T) {
 		wa.served(t).Release()
 		ha.Release()
 	})
+}
+
+// What is kept for High serves none of them, however much of it is idle.
+func TestLowerClassesThatWaitForEachOtherAreADeadlockThoughAReserveIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, &works{}, lifecycle.Config[*thing]{Max: 4, Reserve: 2})
+		if err := p.Warmup(t.Context(), 4); err != nil {
+			t.Fatal(err)
+		}
+		a, b, c := new(priority.Owner), new(priority.Owner), new(priority.Owner)
+		ha, hb := owned(t.Context(), t, p, a, ""), owned(t.Context(), t, p, b, "")
+		high := call(t.Context(), p, priority.Options{Owner: c, Class: priority.High})
+		wa := call(t.Context(), p, priority.Options{Owner: a, Class: priority.Low})
+		waits(t, wa, "b does not")
+		deadlocked(t, call(t.Context(), p, priority.Options{Owner: b}))
+		check(t, p)
+		hb.Release()
+		wa.served(t).Release()
+		ha.Release()
+		high.served(t).Release()
+	})
+}
+
+// With fewer than before, those who are left may wait for each other only when one of the others is done.
+func TestDeadlockThatAReleaseCompletesUnderALoweredMaximumIsBroken(t *testing.T) {
+	for name, reserve := range map[string]int{"no reserve": 0, "reserve": 2} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPool(t, &works{}, lifecycle.Config[*thing]{Max: 4 + reserve, Reserve: reserve})
+				a, b := new(priority.Owner), new(priority.Owner)
+				ha, hb := owned(t.Context(), t, p, a, ""), owned(t.Context(), t, p, b, "")
+				plain := takeAll(t, p, 2)
+				wa := call(t.Context(), p, priority.Options{Owner: a})
+				wb := call(t.Context(), p, priority.Options{Owner: b})
+				if err := p.Resize(0, 2+reserve); err != nil {
+					t.Fatal(err)
+				}
+				plain[0].Release()
+				waits(t, wb, "another holds one")
+				check(t, p)
+				plain[1].Release()
+				deadlocked(t, wb)
+				check(t, p)
+				hb.Release()
+				wa.served(t).Release()
+				ha.Release()
+			})
+		})
+	}
 }
 
 func TestDeadlockIsNoticedWhileSuspended(t *testing.T) {

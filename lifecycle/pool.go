@@ -60,6 +60,7 @@ type Pool[T any] struct {
 
 	owners map[*priority.Owner]*ownings // those who hold something or wait; nil before the first comes
 	spare  *ownings                     // of the last who was forgotten, to be used again
+	shrunk bool                         // the maximum was lowered, and more may be held since than it allows
 
 	watch   *time.Timer // the next look for leaks; nil before there is anything to look at
 	watched bool        // it is set

@@ -33,10 +33,11 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 		b.Wake()
 		return Handle[T]{}, p.turnAway(req, since, priority.Unavailable, err)
 	}
-	if req.Owner != nil && p.deadlockedLocked(req.Owner) {
-		err := p.deadlockLocked()
-		p.mu.Unlock()
-		return Handle[T]{}, p.turnAway(req, since, priority.Deadlock, err)
+	if req.Owner != nil {
+		if n, _ := p.deadlockLocked(req.Owner, req.Class); n > 0 {
+			p.mu.Unlock()
+			return Handle[T]{}, p.turnAway(req, since, priority.Deadlock, deadlockError(n))
+		}
 	}
 	if !p.crowded.Load() {
 		p.crowded.Store(true)
@@ -101,6 +102,9 @@ func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
 	}
 	if p.quiet != nil {
 		p.quietLocked()
+	}
+	if p.shrunk {
+		p.breakDeadlockLocked(b)
 	}
 }
 

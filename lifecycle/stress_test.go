@@ -205,6 +205,7 @@ var owners = []*priority.Owner{nil, nil, nil, new(priority.Owner), new(priority.
 func (s *stress) nest(id int64) {
 	defer s.progress.Add(1)
 	ctx := priority.WithOwner(context.Background())
+	classes := []priority.Class{priority.High, priority.Normal, priority.Low}
 	var hs []lifecycle.Handle[*thing]
 	defer func() {
 		for i := range hs {
@@ -212,7 +213,7 @@ func (s *stress) nest(id int64) {
 		}
 	}()
 	for range 1 + rand.N(3) {
-		h, err := s.Acquire(ctx)
+		h, err := s.Acquire(priority.WithClass(ctx, classes[rand.N(3)]))
 		if !s.got(&h, err, id) {
 			return
 		}
@@ -331,7 +332,7 @@ func TestStressWithEverythingOn(t *testing.T) {
 func TestStressNestedCallersNeverStandStill(t *testing.T) {
 	testdb.NoLeaks(t)
 	told := &counter{}
-	s := newStress(t, lifecycle.Config[*thing]{Max: 6, Observer: told}, false)
+	s := newStress(t, lifecycle.Config[*thing]{Max: 6, Reserve: 1, Observer: told}, false)
 	s.work = s.nest
 	s.run(24, stressTime(t), func() {
 		if rand.N(2) > 0 {
