@@ -51,6 +51,10 @@ type (
 	// AcquireError says that a caller got no connection, by which rule, and who was in its way. See
 	// [lifecycle.AcquireError].
 	AcquireError = lifecycle.AcquireError
+	// TxOptions are how RunTx runs a transaction. See [connector.TxOptions].
+	TxOptions = connector.TxOptions
+	// TxRetryError says that RunTx gave up a transaction, of which nothing is committed. See [connector.TxRetryError].
+	TxRetryError = connector.TxRetryError
 	// DrainError names who still held a connection when a drain ended. See [lifecycle.DrainError].
 	DrainError = lifecycle.DrainError
 )
@@ -74,6 +78,9 @@ var (
 	ErrUnavailable = priority.ErrUnavailable
 )
 
+// ErrTxEnded is matched by RunTx's error when the function ended its transaction by itself.
+var ErrTxEnded = connector.ErrTxEnded
+
 // NewConnector returns a connector for cfg. It does no I/O. If cfg is bad, the first use says so; [Config.Validate] and
 // [Open] do at once.
 func NewConnector(cfg Config) *Connector { return connector.NewConnector(cfg) }
@@ -84,6 +91,17 @@ func Open(cfg Config) (*sql.DB, error) { return connector.Open(cfg) }
 
 // FromDB returns the connector that db is on, behind wrappers too. It fails if there is none.
 func FromDB(db *sql.DB) (*Connector, error) { return connector.FromDB(db) }
+
+// RunTx runs fn in a transaction of db, commits it if fn returns nil, and runs it again after a serialization failure, a
+// deadlock or the loss of the connection before COMMIT. See [connector.RunTx].
+func RunTx(ctx context.Context, db *sql.DB, opts TxOptions, fn func(ctx context.Context, tx *sql.Tx) error) error {
+	return connector.RunTx(ctx, db, opts, fn)
+}
+
+// Savepoint runs fn inside a savepoint of tx, which undoes what fn did if that fails. See [connector.Savepoint].
+func Savepoint(ctx context.Context, tx *sql.Tx, fn func(ctx context.Context) error) error {
+	return connector.Savepoint(ctx, tx, fn)
+}
 
 // WithPriority returns a context whose calls are of class c.
 func WithPriority(ctx context.Context, c Class) context.Context { return priority.WithClass(ctx, c) }

@@ -237,21 +237,22 @@ func (a *attempt) commit(ctx context.Context) (verdict, error) {
 			"same; return its error, or run what may fail inside Savepoint: %w", err)
 	case ctx.Err() != nil && a.unsent(err):
 		return final, uncommitted(ctx)
-	case pgconn.SafeToRetry(err) && (lost(err) || severed(err)):
+	case errors.As(err, new(*pooldriver.LostError)) && !errors.Is(err, pgconn.ErrConnClosed):
 		return again, err
-	case pgconn.SafeToRetry(err) || refused(err):
+	case refused(err):
 		return final, err
 	default:
-		return final, fmt.Errorf("poolsql: RunTx: %w: COMMIT was sent and not answered; the transaction may be committed or not: "+
+		return final, fmt.Errorf("poolsql: RunTx: %w: COMMIT was not answered; the transaction may be committed or not: "+
 			"look for what it wrote before doing it again: %w", pooldriver.ErrCommitUnknown, err)
 	}
 }
 
 // unsent reports whether Commit, which failed with err when ctx had ended, returned before it sent anything. A
 // transaction that is still there to be rolled back proves it: the context's own error does not, which pgx also returns
-// for a COMMIT that was cut off.
+// for a COMMIT that was cut off. Nor does pgx's ErrConnClosed, which says that it is safe to retry, and which pgx 5.12.0
+// also returns when the connection ends while the answer is awaited; commit takes it for unknown everywhere.
 func (a *attempt) unsent(err error) bool {
-	return pgconn.SafeToRetry(err) || !errors.Is(a.tx.Rollback(), sql.ErrTxDone)
+	return interrupted(err) && (pgconn.SafeToRetry(err) || !errors.Is(a.tx.Rollback(), sql.ErrTxDone))
 }
 
 func uncommitted(ctx context.Context) error {

@@ -63,7 +63,7 @@ func TestUnderSerializableTheLedgerKeepsItsRuleAndEveryAcknowledgedEntryOnce(t *
 			})
 		}
 		done.Wait()
-		rows, err := db.Query("select id, sum(amount) over (order by xmin::text::bigint) from entry")
+		rows, err := db.Query("select id, amount from entry")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,22 +71,20 @@ func TestUnderSerializableTheLedgerKeepsItsRuleAndEveryAcknowledgedEntryOnce(t *
 		found, sum := 0, 0
 		for rows.Next() {
 			var id string
-			if err := rows.Scan(&id, &sum); err != nil {
+			var amount int
+			if err := rows.Scan(&id, &amount); err != nil {
 				t.Fatal(err)
 			}
-			if found++; !acknowledged[id] {
+			found, sum = found+1, sum+amount
+			if !acknowledged[id] {
 				t.Errorf("entry %q is there, and nobody was told so", id)
 			}
 		}
 		if err := rows.Err(); err != nil {
 			t.Fatal(err)
 		}
-		var total int
-		if err := db.QueryRow("select sum(amount) from entry").Scan(&total); err != nil {
-			t.Fatal(err)
-		}
-		if found != len(acknowledged) || total < 0 || repeated.Load() == 0 {
-			t.Errorf("%d entries of %d acknowledged, sum %d, %d repetitions: want all, none below zero, and some", found, len(acknowledged), total, repeated.Load())
+		if found != len(acknowledged) || sum < 0 || repeated.Load() == 0 {
+			t.Errorf("%d entries of %d acknowledged, sum %d, %d repetitions: want all, none below zero, and some", found, len(acknowledged), sum, repeated.Load())
 		}
 	})
 }
@@ -119,6 +117,7 @@ func (c *cutter) serve() {
 				n, err := server.Read(buf)
 				client.Write(buf[:n]) // in vain if the client is cut off already
 				if err != nil || bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
+					client.Close()
 					return
 				}
 			}

@@ -23,8 +23,9 @@ import (
 // closed. A request may come before the statement that it is to cancel, and be lost: it is repeated while the statement
 // goes on.
 //
-// pgx calls HandleCancel on a goroutine of the context, and HandleUnwatchAfterCancel, after HandleCancel has returned, on
-// the connection's holder's. So only asked needs to be atomic.
+// pgx calls HandleCancel on a goroutine of the context, at any time while a statement's rows are open, and, where the
+// connection was closed in the middle of a statement, even later. HandleUnwatchAfterCancel it calls on that of the
+// connection's holder, after HandleCancel has returned.
 type canceler struct {
 	guard *guard
 	pg    *pgconn.PgConn
@@ -33,8 +34,7 @@ type canceler struct {
 
 	direct bool // the holder uses pgx itself, so that nothing of ours comes before his next statement
 
-	current  *request    // not settled yet; nil if there is none
-	fallback *time.Timer // for sockets without deadlines
+	current atomic.Pointer[request] // not settled yet; nil if there is none
 }
 
 // A request is the effort to cancel one statement.
@@ -42,10 +42,15 @@ type request struct {
 	before *request      // one that nobody has waited for; pgx sent twice in one call of ours
 	enough chan struct{} // closed when the statement has ended
 	done   chan struct{} // closed when nothing is under way any more
+	over   atomic.Bool   // the statement has ended
+	last   bool          // the connection is killed together with it
+
+	fallback *time.Timer // for sockets without deadlines
 
 	// Until done is closed its goroutine has these.
 	sent  bool // the last try has reached the network
 	ended bool // and the server has said that it was done
+	heard bool // or something else
 	tries int
 	loose bool // one that was sent was not seen to end: it may hit what comes next
 	err   error
@@ -54,21 +59,22 @@ type request struct {
 // HandleCancel implements ctxwatch.Handler. It returns at once.
 func (k *canceler) HandleCancel(context.Context) {
 	limit := k.guard.opts.CancelTimeout
+	r := &request{before: k.current.Load(), enough: make(chan struct{}), done: make(chan struct{})}
 	if k.pg.Conn().SetDeadline(time.Now().Add(limit)) != nil {
-		k.fallback = time.AfterFunc(limit, func() { k.guard.kill(errNoAnswer) })
+		r.fallback = time.AfterFunc(limit, func() { k.guard.kill(errNoAnswer) })
 	}
-	r := &request{before: k.current, enough: make(chan struct{}), done: make(chan struct{})}
-	k.current = r
+	k.current.Store(r)
 	k.asked.Store(true)
 	go k.run(r, limit)
 }
 
 // HandleUnwatchAfterCancel implements ctxwatch.Handler: the statement has ended, or its connection.
 func (k *canceler) HandleUnwatchAfterCancel() {
-	close(k.current.enough)
-	if k.fallback != nil {
-		k.fallback.Stop()
-		k.fallback = nil
+	r := k.current.Load()
+	r.over.Store(true)
+	close(r.enough)
+	if r.fallback != nil {
+		r.fallback.Stop()
 	}
 	if k.pg.IsClosed() {
 		return // what deadline there is, is for its end
@@ -95,7 +101,7 @@ func (k *canceler) run(r *request, limit time.Duration) {
 	defer cancel()
 	began := mono.Now()
 	for pause := retryCancel; ; pause *= 2 {
-		if k.once(ctx, r); r.loose {
+		if k.once(ctx, r); r.loose || k.guard.dead.Load() {
 			break
 		}
 		select {
@@ -139,11 +145,10 @@ func (k *canceler) once(ctx context.Context, r *request) {
 // end waits until nothing is under way, and reports whether nothing can come after.
 func (k *canceler) end() bool {
 	loose := false
-	for r := k.current; r != nil; r = r.before {
+	for r := k.current.Swap(nil); r != nil; r = r.before {
 		<-r.done
 		loose = loose || r.loose
 	}
-	k.current = nil
 	k.asked.Store(loose)
 	return !loose
 }
@@ -167,9 +172,14 @@ func (c *Conn) takeBack() {
 	c.limit.Store(int64(max(0, c.limits.session)))
 }
 
-// unsettled reports whether a cancel must be waited for before the next statement.
+// unsettled reports whether a cancel must be waited for before the next statement. That of a statement whose rows are open
+// still must not: what comes is refused, as the connection is busy.
 func (c *Conn) unsettled() bool {
-	return c.guard != nil && c.guard.canceler != nil && c.guard.canceler.current != nil
+	if c.guard == nil || c.guard.canceler == nil {
+		return false
+	}
+	r := c.guard.canceler.current.Load()
+	return r != nil && r.over.Load()
 }
 
 // settle waits until no cancel can hit what is run next. If that cannot be had, the connection is broken.

@@ -15,11 +15,11 @@ var errClosing = errors.New("the connection took too long to close")
 func (c *Conn) closeGuarded() error {
 	pg := c.pg.PgConn()
 	if !pg.IsClosed() {
-		if pg.Conn().SetDeadline(time.Now().Add(closeGrace)) != nil {
-			defer time.AfterFunc(closeGrace, func() { c.guard.kill(errClosing) }).Stop()
-		}
-		// With any other context pgx would watch it, and our handler ask the server to cancel.
-		_ = c.pg.Close(context.Background())
+		// A deadline of the socket would not do: not every socket has them, and TLS sets its own for its goodbye.
+		defer time.AfterFunc(closeGrace, func() { c.guard.kill(errClosing) }).Stop()
+		// pgx would watch a context that can end, and our handler ask the server to cancel. With context.Background() it
+		// would go on watching that of a statement which a panic has left open.
+		_ = c.pg.Close(context.WithoutCancel(context.Background()))
 	}
 	grace := time.NewTimer(closeGrace)
 	defer grace.Stop()

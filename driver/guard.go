@@ -3,7 +3,12 @@ package pooldriver
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net"
+	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,16 +25,15 @@ type guard struct {
 	opts *Options
 	next pgconn.DialFunc // the configuration's own
 
-	canceler *canceler // set once, before the connection serves; nil where the user's own handler is kept
+	canceler *canceler // set before the connection serves; nil where the user's own handler is kept
 
-	stands atomic.Bool   // the connection serves: what is dialed from now on is a request to cancel
+	serves atomic.Bool   // the connection is open: another one that is dialed by this guard is not its own
 	gone   atomic.Bool   // the server has ended the connection, so that there is nothing to cancel
 	dead   atomic.Bool   // the socket was closed by us
 	turns  atomic.Uint64 // counts begins and ends of reads from the socket: odd while one waits
 
-	// mu guards what follows. Closing a socket does not block, and is done under it.
-	mu     sync.Mutex
-	socket *socket            // what was dialed last before the connection stood
+	mu     sync.Mutex         // guards what follows
+	socket *socket            // what was dialed last before the connection served
 	sides  map[*side]struct{} // requests to cancel that are under way
 	why    error              // why the socket was closed; nil as long as nobody did
 }
@@ -46,20 +50,25 @@ func Guard(cfg *pgx.ConnConfig, opts *Options) {
 	cfg.DialFunc = g.dial
 	build := cfg.BuildContextWatcherHandler
 	cfg.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
-		g.stands.Store(true)
-		pg.CustomData()[guardKey] = g
 		h := build(pg)
+		if g.serves.Load() {
+			return h // of a connection that somebody opens by a copy of this one's configuration
+		}
+		pg.CustomData()[guardKey] = g
 		if d, ok := h.(*pgconn.DeadlineContextWatcherHandler); !ok || d.DeadlineDelay != 0 {
 			return h // somebody has decided otherwise
 		}
-		g.canceler = &canceler{guard: g, pg: pg}
+		g.canceler = &canceler{guard: g, pg: pg} // again for each host that is asked what it is
 		return g.canceler
 	}
 }
 
-// guardOf returns the guard of a connection, nil if it was opened without one.
+// guardOf returns the guard of a connection that is open now, nil if it was opened without one.
 func guardOf(pg *pgconn.PgConn) *guard {
 	g, _ := pg.CustomData()[guardKey].(*guard)
+	if g != nil {
+		g.serves.Store(true)
+	}
 	return g
 }
 
@@ -70,34 +79,54 @@ var (
 
 // dial is pgx's DialFunc.
 func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if g.stands.Load() {
+	if dialsToCancel() {
 		return g.dialSide(ctx, network, address)
 	}
 	conn, err := g.next(ctx, network, address)
-	if err != nil {
-		return nil, err
+	if err != nil || g.serves.Load() {
+		return conn, err
 	}
 	s := &socket{Conn: conn, guard: g}
 	g.mu.Lock()
 	g.socket = s // an earlier one was of a host that would not have us
+	g.gone.Store(false)
 	g.mu.Unlock()
 	return s, nil
+}
+
+// dialsToCancel reports whether pgx calls dial for a request to cancel. Nothing but the caller tells: that the connection
+// was opened does not, as pgx asks a host what it is, when it looks for a primary, before it dials the next; nor does the
+// context, which pgx makes anew when it gives a connection up.
+func dialsToCancel() bool {
+	var pcs [1]uintptr
+	runtime.Callers(3, pcs[:]) // whoever called dial
+	caller, _ := runtime.CallersFrames(pcs[:]).Next()
+	return strings.HasSuffix(caller.Function, "pgconn.(*PgConn).CancelRequest")
 }
 
 // kill closes the socket, and every request to cancel, hard and at once. why is what the connection's holder will hear, if
 // he is the first to be told. The server learns of it when the network lets it.
 func (g *guard) kill(why error) {
+	g.condemn(why)
+	g.mu.Lock()
+	socket, sides := g.socket, slices.Collect(maps.Keys(g.sides)) // no more are added
+	g.mu.Unlock()
+	if socket != nil {
+		_ = socket.Conn.Close()
+	}
+	for _, s := range sides {
+		s.abort()
+	}
+}
+
+// condemn notes that the connection is about to be killed, so that nobody takes what happens to it meanwhile for something
+// else. From now on pgx dials for no request to cancel.
+func (g *guard) condemn(why error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.why == nil {
 		g.why = why
 		g.dead.Store(true)
-	}
-	if g.socket != nil {
-		_ = g.socket.Conn.Close()
-	}
-	for s := range g.sides {
-		s.abort()
 	}
 }
 
@@ -123,10 +152,36 @@ func (s *socket) Read(b []byte) (int, error) {
 	s.guard.turns.Store(turn)
 	n, err := s.Conn.Read(b)
 	s.guard.turns.Store(turn + 1)
-	if err != nil && !isTimeout(err) {
-		s.guard.gone.Store(true)
+	if err != nil {
+		err = s.failed(err)
 	}
 	return n, err
+}
+
+// Write writes to the network.
+func (s *socket) Write(b []byte) (int, error) {
+	n, err := s.Conn.Write(b)
+	if err != nil {
+		err = s.failed(err)
+	}
+	return n, err
+}
+
+// failed notes that the connection has ended, if err says so, and adds why we ended it, if we did: whoever uses pgx itself
+// has no other way to learn it.
+func (s *socket) failed(err error) error {
+	if isTimeout(err) {
+		return err
+	}
+	s.guard.mu.Lock()
+	defer s.guard.mu.Unlock()
+	if s.guard.socket == s { // and not one of a host that would not have us
+		s.guard.gone.Store(true)
+		if s.guard.why != nil {
+			return fmt.Errorf("%w: %w", s.guard.why, err)
+		}
+	}
+	return err
 }
 
 // NetConn returns what was dialed, as tls.Conn's method does.
@@ -152,28 +207,26 @@ type cancelKey struct{}
 // up; that is of use only where we have not asked already, and where there is somebody to ask: of a server that went down
 // every connection would else dial it once more at the same time.
 func (g *guard) dialSide(ctx context.Context, network, address string) (net.Conn, error) {
-	s := &side{guard: g}
-	ctx, s.cancel = context.WithCancel(ctx)
-	if ours, ok := ctx.Value(cancelKey{}).(*request); ok {
-		s.request = ours
-	} else {
-		if g.gone.Load() {
-			s.cancel()
-			return nil, errServerGone
-		}
-		if g.canceler != nil && g.canceler.asked.Load() {
-			s.cancel()
-			return nil, errAskedOnce
-		}
-		if err := g.opts.Cancels.take(ctx, nil); err != nil {
-			s.cancel()
-			return nil, err
-		}
-		s.slot = &g.opts.Cancels
+	ours, _ := ctx.Value(cancelKey{}).(*request)
+	if ours == nil && g.gone.Load() {
+		return nil, errServerGone
 	}
+	if ours == nil && g.canceler != nil && g.canceler.asked.Load() {
+		return nil, errAskedOnce
+	}
+	s := &side{guard: g, request: ours}
+	ctx, s.cancel = context.WithCancel(ctx)
+	s.stop = context.AfterFunc(ctx, s.abort) // pgx sets a deadline then, which not every socket has
 	if err := g.enter(s); err != nil {
 		s.leave()
 		return nil, err
+	}
+	if ours == nil { // after it was entered, so that a kill ends the wait
+		if err := g.opts.Cancels.take(ctx, nil); err != nil {
+			s.leave()
+			return nil, err
+		}
+		s.slot = &g.opts.Cancels
 	}
 	conn, err := g.next(ctx, network, address)
 	if err != nil {
@@ -185,17 +238,18 @@ func (g *guard) dialSide(ctx context.Context, network, address string) (net.Conn
 	aborted := s.aborted
 	s.mu.Unlock()
 	if aborted {
-		s.Close()
+		s.leave()
+		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
 	return s, nil
 }
 
-// enter notes a request to cancel, unless the connection has been closed.
+// enter notes a request to cancel, unless the connection has been closed. The last one comes with the kill.
 func (g *guard) enter(s *side) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.why != nil {
+	if g.why != nil && (s.request == nil || !s.request.last) {
 		return g.why
 	}
 	if g.sides == nil {
@@ -210,8 +264,10 @@ type side struct {
 	net.Conn
 	guard   *guard
 	cancel  context.CancelFunc
-	request *request // if it is ours
-	slot    *Slots   // to be given back, if it is not
+	stop    func() bool // keeps the end of the context from aborting it
+	request *request    // if it is ours
+	slot    *Slots      // to be given back, if it is not
+	drain   sync.Once
 	once    sync.Once
 
 	mu      sync.Mutex // guards Conn until the dial has returned, and aborted
@@ -230,21 +286,31 @@ func (s *side) Write(b []byte) (int, error) {
 // patience is one.
 func (s *side) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
-	if s.request != nil {
-		s.request.ended = s.request.sent && err != nil && !isTimeout(err) && !errors.Is(err, net.ErrClosed)
+	if r := s.request; r != nil {
+		r.ended = r.sent && err != nil && !isTimeout(err) && !errors.Is(err, net.ErrClosed)
+		r.heard = err == nil
 	}
 	return n, err
 }
 
-// Close ends the request.
+// Close ends the request. Where the server has said something before it ended the connection, a goodbye as TLS has it or
+// why it could not fork, pgx has listened no further: the end is awaited here.
 func (s *side) Close() error {
-	s.leave()
-	return s.Conn.Close()
+	s.drain.Do(func() {
+		var b [256]byte
+		for r := s.request; r != nil && r.heard; {
+			_, _ = s.Read(b[:])
+		}
+	})
+	err := s.Conn.Close()
+	s.leave() // the slot is another's only now
+	return err
 }
 
 // leave is the end of the request, whatever became of it.
 func (s *side) leave() {
 	s.once.Do(func() {
+		s.stop()
 		s.cancel()
 		s.guard.mu.Lock()
 		delete(s.guard.sides, s)
@@ -259,10 +325,11 @@ func (s *side) leave() {
 func (s *side) abort() {
 	s.cancel()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.aborted = true
-	if s.Conn != nil {
-		_ = s.Conn.Close()
+	conn := s.Conn
+	s.mu.Unlock()
+	if conn != nil {
+		_ = conn.Close()
 	}
 }
 

@@ -2,6 +2,7 @@ package pooldriver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -141,6 +142,9 @@ func (s *Session) withDeadline(ctx context.Context, timeout time.Duration) conte
 	if own, ok := ctx.Deadline(); ok && !ends.Before(own) {
 		return ctx
 	}
-	ctx, s.cancel = context.WithDeadline(ctx, ends)
+	ctx, s.cancel = context.WithDeadlineCause(ctx, ends, errOutOfTime)
 	return ctx
 }
+
+// errOutOfTime is the cause of a context's end that withDeadline has set.
+var errOutOfTime = errors.New("a limit of the statement or its transaction ran out")

@@ -21,6 +21,10 @@ const (
 	opRaw                     // gives the connection to a function of the caller's
 )
 
+// repeatable reports whether an operation of that kind may run again if its caller says so. The end of a transaction is
+// the end of that one, and what a function of the caller's has done nobody knows.
+func (k opKind) repeatable() bool { return k == opStatement || k == opBegin }
+
 // operation runs f as one operation on the session's connection: it binds, bounds, tracks, and says how it ended. What
 // certainly did not run because its connection was gone runs on another, as long as nothing else ran on the first; the
 // caller has waited its turn and keeps it. Each try uses up a connection that was there before, so this ends. What may
@@ -42,23 +46,14 @@ func (s *Session) operation(
 		return err
 	}
 	before := s.begin()
-	limited, open, err := s.try(ctx, kind, o, f)
-	for err != nil && s.replaceable(limited, err) {
-		end(&s.cancel)
-		if err = s.replace(ctx, err); err != nil {
-			returned = true
-			return err
-		}
-		limited, open, err = s.try(ctx, kind, o, f)
+	var a attempt
+	limited, open, err := s.once(ctx, kind, o, f)
+	if o != nil && o.Retries > 0 && kind.repeatable() {
+		open, err = s.repeat(ctx, limited, kind, o, text, f, &a, open, err)
 	}
-	if err != nil {
-		err = s.outcome(ctx, limited, s.began, err)
-	}
-	if o != nil && o.Retries > 0 {
-		if limited, open, err = s.repeat(ctx, limited, kind, o, text, f, open, err); s.conn == nil {
-			returned = true
-			return err
-		}
+	if s.conn == nil { // it could not be replaced
+		returned = true
+		return a.told(o, err)
 	}
 	end(&s.cancel)
 	if !open {
@@ -71,28 +66,24 @@ func (s *Session) operation(
 	if !open {
 		s.pass()
 	}
-	return err
+	return a.told(o, err)
 }
 
-// repeat runs f again as often as it may and has to. When it returns without a connection, the operation is over.
-func (s *Session) repeat(
-	ctx, limited context.Context, kind opKind, o *priority.Options, text string,
-	f func(context.Context, *Conn) (bool, error), open bool, err error,
-) (context.Context, bool, error) {
-	s.conn.opts.Retries.earn()
-	var a attempt
-	for err != nil && s.mayRepeat(limited, o, kind, err) {
+// once runs f, on another connection if it certainly did not run on the first. When it returns without a connection, there
+// was no other.
+func (s *Session) once(
+	ctx context.Context, kind opKind, o *priority.Options, f func(context.Context, *Conn) (bool, error),
+) (limited context.Context, open bool, err error) {
+	limited, open, err = s.try(ctx, kind, o, f)
+	for err != nil && s.replaceable(limited, err) {
 		end(&s.cancel)
-		if err = s.again(ctx, o, text, &a, err); err != nil {
+		if err = s.replace(ctx, err); err != nil {
 			return limited, false, err
 		}
-		if limited, open, err = s.try(ctx, kind, o, f); err != nil {
-			err = s.outcome(ctx, limited, s.began, err)
-		}
+		limited, open, err = s.try(ctx, kind, o, f)
 	}
-	if err != nil && a.tries > 0 {
-		a.tries++
-		err = a.failed("", err)
+	if err != nil {
+		err = s.outcome(ctx, limited, s.began, err)
 	}
 	return limited, open, err
 }

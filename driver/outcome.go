@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // SQLSTATEs that decide something here.
@@ -25,7 +26,9 @@ const (
 	codeTooManyConnections   = "53300"
 	codeSerializationFailure = "40001"
 	codeDeadlockDetected     = "40P01"
+	codeProtocolViolation    = "08P01"
 	classConnection          = "08"
+	classIntervention        = "57P" // of those that operate the server
 )
 
 // sqlState returns the SQLSTATE of err, "" if no server said it.
@@ -49,6 +52,9 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 	if s.conn.pg == nil {
 		return s.outcomeOfForeign(limited, err)
 	}
+	if unknown := (*CommitError)(nil); errors.As(err, &unknown) {
+		return s.outcomeOfCommit(unknown, began)
+	}
 	if why := s.conn.guard.killed(); why != nil && s.conn.closed() {
 		if ended := s.outcomeOfKill(why, began, err); ended != nil {
 			return ended
@@ -65,6 +71,8 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 		return s.timeout(LimitIdleInTransaction, s.conn.opts.IdleInTransactionTimeout, began, err)
 	case code == codeTransactionTimeout:
 		return s.timeout(LimitTransaction, 0, began, err)
+	case !neverRan(err) && code == "" && pgconn.Timeout(err) && s.conn.closed():
+		return s.timeout(LimitEnd, s.conn.opts.EndTimeout, began, err) // nothing else limits what no context ended
 	case !neverRan(err):
 		return err
 	case s.conn.busy():
@@ -97,14 +105,14 @@ func (s *Session) outcomeOfForeign(limited context.Context, err error) error {
 
 // outcomeOfContext says which context ended, and where the time went.
 func (s *Session) outcomeOfContext(ctx, limited context.Context, began mono.Time, err error) error {
-	if errors.Is(limited.Err(), context.Canceled) && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(limited.Err(), context.Canceled) {
 		return &CanceledError{Interruption: s.interruption(began, err), Cause: causeOf(ctx)}
 	}
-	if ctx.Err() == nil && !s.txEnds.IsZero() && !time.Now().Before(s.txEnds) {
-		return s.timeout(s.txLimit, s.txAfter, s.txBegan, err)
-	}
-	if ctx.Err() == nil {
-		return s.timeout(LimitStatement, s.req.Timeout, began, err)
+	if context.Cause(limited) == errOutOfTime { //nolint:errorlint // the very same, if it was our timer
+		if ends, _ := limited.Deadline(); ends.Equal(s.txEnds) {
+			return s.timeout(s.txLimit, s.txAfter, s.txBegan, err)
+		}
+		return s.timeout(LimitStatement, priority.Peek(limited).Timeout, began, err)
 	}
 	t := s.timeout(LimitContext, 0, began, err)
 	t.Cause = causeOf(ctx)
@@ -166,6 +174,14 @@ func (k *killed) Error() string {
 	return k.cause.Error()
 }
 
+// Unwrap returns what errors.Is shall find.
+func (k *killed) Unwrap() error {
+	if k.limit != 0 {
+		return limitErrors[k.limit]
+	}
+	return k.cause
+}
+
 // outcomeOfKill says why the socket was closed, nil if that is no more than what is said otherwise.
 func (s *Session) outcomeOfKill(why error, began mono.Time, err error) error {
 	k, ok := why.(*killed) //nolint:errorlint // never wrapped
@@ -181,28 +197,46 @@ func (s *Session) outcomeOfKill(why error, began mono.Time, err error) error {
 	}
 }
 
+// outcomeOfCommit says why the answer to a COMMIT is missing, if that was our doing. It is unknown all the same, but for
+// one case: a session that idled in its transaction for too long was ended before it was sent a COMMIT.
+func (s *Session) outcomeOfCommit(unknown *CommitError, began mono.Time) error {
+	why := s.conn.guard.killed()
+	switch {
+	case sqlState(unknown) == codeIdleInTransaction:
+		return s.timeout(LimitIdleInTransaction, s.conn.opts.IdleInTransactionTimeout, began, unknown.Err)
+	case why != nil:
+		unknown.Err = fmt.Errorf("%w: %w", why, unknown.Err)
+	case pgconn.Timeout(unknown.Err):
+		unknown.Err = fmt.Errorf("%w: %w", ErrEndTimeout, unknown.Err)
+	}
+	return unknown
+}
+
 // consequences draws from the error of an operation what it says about other connections, and about this one's future.
+//
+// Only a session that has ended says that sessions end. With the connection alive, a SQLSTATE of class 08 or 57P comes from a
+// function of the user's, or is about some other server, to which a foreign data wrapper could not connect.
 func (s *Session) consequences(err error) {
 	c := s.conn
 	if c.pg == nil {
 		return
 	}
 	switch code := sqlState(err); {
-	case code == codeCrashShutdown: // every session of the server has ended with this one
+	case code == codeCrashShutdown && c.closed(): // every session of the server has ended with this one
 		c.broken = true
 		s.src.Retire(s.h.Generation())
 	case code == codeReadOnly && c.onStandby():
 		c.broken = true
 		s.src.Retire(s.h.Generation())
-	case code == codeAdminShutdown || code == codeCannotConnectNow:
-		c.broken = true
+	case c.endedBy(code) || (code == "" && c.closed()):
 		s.src.Suspect() // the server went down, or this one session was ended: the others are asked before they serve
-	case strings.HasPrefix(code, classConnection):
-		c.broken = true
-		s.src.Suspect()
-	case code == "" && c.closed():
-		s.src.Suspect()
 	}
+}
+
+// endedBy reports whether the server, or a proxy before it, has ended the connection with this SQLSTATE for a reason that
+// was not in what it was asked.
+func (c *Conn) endedBy(code string) bool {
+	return c.closed() && (strings.HasPrefix(code, classIntervention) || strings.HasPrefix(code, classConnection))
 }
 
 // onStandby reports whether the server has told that it is in recovery: what it refuses to write it refuses because it is

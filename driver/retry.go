@@ -21,15 +21,22 @@ const (
 )
 
 // A RetryError says that a statement whose caller had declared it repeatable failed for good, and how often it was tried.
-// [errors.Is] and [errors.As] find in it what the last try said, and the first.
+//
+// [errors.Is] and [errors.As] find in it what the last try said, and the first, and, if the caller's context ended
+// between two tries, the context's error and its cause. What one try says of itself, that it was not sent say, says
+// nothing of the others: SafeToRetry does.
 type RetryError struct {
 	// Tries is how often the statement was tried, Took for how long, waiting included.
 	Tries int
 	Took  time.Duration
 	// Why says why there was no further try, if tries were left.
 	Why string
-	// First is what the first try said, Err what the last did. If there was one try they are the same.
+	// First is what the first try said. Err is what the last did or, if no connection could be had for it, why not. If
+	// there was one try and no more was begun, they are the same.
 	First, Err error
+
+	unsent bool    // no try was sent
+	ended  []error // what the caller's context says, if that ended between two tries
 }
 
 // Error tells what the last try said.
@@ -42,68 +49,94 @@ func (e *RetryError) Error() string {
 		s += " and not again, because " + e.Why
 	}
 	s += fmt.Sprintf(": %v", e.Err)
-	if e.Tries > 1 {
+	if e.Tries > 1 || e.Err != e.First { //nolint:errorlint // the very same, if it was the only one
 		s += fmt.Sprintf(" (at first: %v)", e.First)
 	}
 	return s
 }
 
-// Unwrap returns what the last try said, and the first.
-func (e *RetryError) Unwrap() []error { return []error{e.Err, e.First} }
+// Unwrap returns what the last try said, the first, and what ended the pause before another.
+func (e *RetryError) Unwrap() []error { return append([]error{e.Err, e.First}, e.ended...) }
 
-// attempt is the state of an operation's retries.
+// SafeToRetry reports whether none of the tries was sent, as pgconn has it.
+func (e *RetryError) SafeToRetry() bool { return e.unsent }
+
+// attempt is the state of an operation's retries. The zero value is that of one that has none.
 type attempt struct {
-	tries int // made
+	tries int // that failed, and were followed or to be followed by another
 	began mono.Time
 	first error
+	sent  bool        // one of them was
+	given *RetryError // why there was no other
 }
 
-// mayRepeat reports whether the operation that failed with err may be run again, on another connection or later: its
-// caller said so, nothing else runs or ran in its session's present binding, and a second try may fare better.
-func (s *Session) mayRepeat(limited context.Context, o *priority.Options, kind opKind, err error) bool {
-	if o == nil || o.Retries <= 0 || kind == opRaw || s.inTx || s.ops > 1 || s.unread > 0 || limited.Err() != nil {
+// repeat runs f again as often as it may and has to. When it returns without a connection, the operation is over.
+func (s *Session) repeat(
+	ctx, limited context.Context, kind opKind, o *priority.Options, text string,
+	f func(context.Context, *Conn) (bool, error), a *attempt, open bool, err error,
+) (bool, error) {
+	s.opts.Retries.earn()
+	for err != nil && s.conn != nil && s.mayRepeat(limited, err) {
+		end(&s.cancel)
+		if err = s.again(ctx, o, text, a, err); err != nil {
+			return false, err
+		}
+		limited, open, err = s.once(ctx, kind, o, f)
+	}
+	return open, err
+}
+
+// mayRepeat reports whether the operation that failed with err, and that its caller declared repeatable, may run again,
+// on another connection or later: nothing else runs or ran in its session's present binding, and another try may fare
+// better.
+func (s *Session) mayRepeat(limited context.Context, err error) bool {
+	if s.inTx || s.ops > 1 || s.unread > 0 || limited.Err() != nil {
 		return false
 	}
-	if s.conn.pg == nil {
+	c := s.conn
+	if c.pg == nil {
 		return neverRan(err)
 	}
-	if s.conn.guard.killed() != nil {
-		return false // out of time, or the pool is being closed
+	if c.guard.killed() != nil {
+		return neverRan(err) // else it is out of time, or the pool is being closed
 	}
 	switch code := sqlState(err); code {
-	case codeAdminShutdown, codeCrashShutdown, codeCannotConnectNow, codeTooManyConnections,
-		codeSerializationFailure, codeDeadlockDetected:
+	case codeTooManyConnections, codeSerializationFailure, codeDeadlockDetected:
 		return true
 	case codeReadOnly:
-		return s.conn.onStandby()
+		return c.onStandby()
+	case "":
+		return c.closed()
 	default:
-		return strings.HasPrefix(code, classConnection) || (code == "" && s.conn.closed())
+		return strings.HasPrefix(code, classConnection) && code != codeProtocolViolation || c.endedBy(code)
 	}
 }
 
 // again makes ready for one more try of the operation that failed with err, on whatever connection comes next: this one
 // may be of no use, and nobody should hold one while he pauses. It returns nil when the session is bound again, and else
-// the error that the caller shall see; the session is unbound then.
+// what the last try said, or why there was no connection; the session is unbound then.
 func (s *Session) again(ctx context.Context, o *priority.Options, text string, a *attempt, err error) error {
-	opts := s.conn.opts
+	opts := s.opts
+	ran := !neverRan(err)
 	if a.tries++; a.tries == 1 {
 		a.first, a.began = err, s.began
 	}
+	a.sent = a.sent || ran
 	pause := rand.N(min(retryBase<<min(a.tries-1, 16), retryCap))
 	s.finish(s.began, err)
 	s.unbind()
 	switch deadline, ok := ctx.Deadline(); {
 	case a.tries > o.Retries:
-		return a.failed("", err)
-	case !opts.Retries.spend():
-		return a.failed("too much of what this pool was asked has failed lately for retries to help (the retry budget is used up)", err)
+		return a.giveUp("", err)
 	case ok && time.Until(deadline) <= pause:
-		return a.failed("its deadline leaves no time", err)
+		return a.giveUp("its deadline leaves no time", err)
+	case ran && !opts.Retries.spend(): // what did not run was no load
+		return a.giveUp("the pool's retry budget is used up: too much has failed lately for retries to help", err)
 	}
 	if opts.Observer != nil {
 		opts.Observer.Observe(lifecycle.Event{
 			Kind: lifecycle.KindRetry, Pool: opts.Pool, Class: o.Class, Label: o.Label, Tenant: o.Tenant,
-			Duration: pause, Count: a.tries, Code: codeOf(err),
+			Duration: pause, Count: a.tries + 1, Code: codeOf(err),
 		})
 	}
 	timer := time.NewTimer(pause)
@@ -111,16 +144,38 @@ func (s *Session) again(ctx context.Context, o *priority.Options, text string, a
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return a.failed("its caller's context ended", err)
+		err = a.giveUp("its caller's context ended", err)
+		a.given.ended = []error{ctx.Err()}
+		if cause := causeOf(ctx); cause != nil {
+			a.given.ended = append(a.given.ended, cause)
+		}
+		return err
 	}
 	if bindErr := s.bind(ctx, o, text); bindErr != nil {
-		return a.failed("", bindErr)
+		return a.giveUp("no connection could be had", bindErr)
 	}
 	s.begin()
 	return nil
 }
 
-// failed returns the error of the last try.
-func (a *attempt) failed(why string, err error) error {
-	return &RetryError{Tries: a.tries, Took: mono.Since(a.began), Why: why, First: a.first, Err: err}
+// giveUp notes that there is no further try, and returns err.
+func (a *attempt) giveUp(why string, err error) error {
+	a.given = &RetryError{Tries: a.tries, Why: why, unsent: !a.sent}
+	return err
+}
+
+// told returns what the caller shall see of an operation that ended with err.
+func (a *attempt) told(o *priority.Options, err error) error {
+	if err == nil || a.tries == 0 {
+		return err
+	}
+	e := a.given
+	if e == nil { // the last try ended with what is no reason for another
+		e = &RetryError{Tries: a.tries + 1, unsent: !a.sent && neverRan(err)}
+		if e.Tries <= o.Retries {
+			e.Why = "what the last try met is no reason for another"
+		}
+	}
+	e.Took, e.First, e.Err = mono.Since(a.began), a.first, err
+	return e
 }

@@ -121,13 +121,21 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 	if !s.inTx {
 		return pgx.ErrTxClosed
 	}
-	inner := s.tx
+	inner, ended := s.tx, s.ended
 	// Nothing that the context carries may bound the end: neither its deadline nor its timeout.
 	return s.operation(context.WithoutCancel(s.txCtx), opEnd, sql, func(ctx context.Context, c *Conn) (bool, error) {
 		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 		defer c.txEnded()
 		if c.pg == nil {
 			return false, endInner(inner)
+		}
+		if c.opts.TransactionTimeout > 0 {
+			c.txEnds.Store(0) // to close the connection now would be to leave open whether the transaction is committed
+		}
+		if ended != 0 && c.news(s.began.Sub(ended)) { // whoever finds out now knows that it is not
+			if err := c.ping(ctx, true); err != nil && c.closed() {
+				return false, errors.Join(driver.ErrBadConn, err)
+			}
 		}
 		tag, err := c.bounded(ctx, sql, c.opts.EndTimeout)
 		if err != nil && !isServerAnswer(err) {

@@ -73,11 +73,14 @@ func (c *Conn) Interrupt() {
 }
 
 func (c *Conn) interrupt() {
-	defer c.guard.kill(&killed{cause: errInterrupted})
+	why := &killed{cause: errInterrupted}
+	c.guard.condemn(why) // or the server's answer to the cancel, which may come first, would be all that the holder hears
+	defer c.guard.kill(why)
 	if c.guard.canceler == nil {
 		return // its cancels are the user's affair
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), cancelKey{}, &request{}), c.opts.CancelTimeout)
+	r := &request{last: true}
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), cancelKey{}, r), c.opts.CancelTimeout)
 	defer cancel()
 	if c.opts.Cancels.take(ctx, nil) != nil {
 		return

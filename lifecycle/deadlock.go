@@ -77,7 +77,9 @@ func released(done <-chan struct{}) bool {
 }
 
 // lowerLocked returns how much the classes below High hold, and lowerMaxLocked how much they may, all in all.
-func (p *Pool[T]) lowerLocked() int { return p.sched.Held(priority.Normal) + p.sched.Held(priority.Low) }
+func (p *Pool[T]) lowerLocked() int {
+	return p.sched.Held(priority.Normal) + p.sched.Held(priority.Low)
+}
 
 func (p *Pool[T]) lowerMaxLocked() int { return max(1, p.cfg.Max-p.cfg.Reserve) }
 
@@ -85,7 +87,11 @@ func (p *Pool[T]) lowerMaxLocked() int { return max(1, p.cfg.Max-p.cfg.Reserve) 
 // come. It is called until no more is held than may be.
 func (p *Pool[T]) breakDeadlockLocked(b *priority.Batch) {
 	p.shrunk = p.live > p.cfg.Max || p.lowerLocked() > p.lowerMaxLocked()
-	if n, last := p.deadlockLocked(nil, priority.Low); n > 0 {
+	for { // once more, for what all hold and for what the lower classes hold
+		n, last := p.deadlockLocked(nil, priority.Low)
+		if n == 0 {
+			return
+		}
 		p.sched.Refuse(last, priority.Deadlock, deadlockError(n), b)
 	}
 }

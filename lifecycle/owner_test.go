@@ -266,6 +266,7 @@ func TestDeadlockThatAReleaseCompletesUnderALoweredMaximumIsBroken(t *testing.T)
 				ha, hb := owned(t.Context(), t, p, a, ""), owned(t.Context(), t, p, b, "")
 				plain := takeAll(t, p, 2)
 				wa := call(t.Context(), p, priority.Options{Owner: a})
+				time.Sleep(time.Second)
 				wb := call(t.Context(), p, priority.Options{Owner: b})
 				if err := p.Resize(0, 2+reserve); err != nil {
 					t.Fatal(err)

@@ -2,7 +2,7 @@
 //
 //	go run ./compare                      # everything, 5 rounds, on a PostgreSQL of its own
 //	go run ./compare -run '^[AB]/'        # the experiments whose name matches
-//	go run ./compare -dsn "$DATABASE_URL" # on your server; it is only asked to select and to sleep
+//	go run ./compare -dsn "$DATABASE_URL" # on your server; it is only asked to select and to sleep, and H restarts one of its own
 //
 // It prints one Markdown table per group to standard output and its progress to standard error.
 //
@@ -32,4 +32,13 @@
 //     the work 2 ms (the spike of HikariCP's documentation).
 //   - G: a queue with 100 waiters and one with a million: what to enter, to leave and to hand over costs, on the queue
 //     alone and with a goroutine behind each waiter. The latter needs some 5 GiB.
+//   - H: statements that end badly. Its table has no ratios but a column of targets, which are poolsql's own. A statement
+//     that times out, by its context: what it costs in connections, whether its cancel hits one that comes after, and when
+//     its connection serves again, less what the next statement takes anyway; "beside 64 busy callers" means another pool
+//     of 64 connections, all of them in use. A server that is restarted, while 64 callers run statements of 5 ms that they
+//     allow to be repeated; the rate is taken over a quarter of a second. A server that is down, whose callers have a second
+//     for each call and come back 100 ms after it has failed. A network that takes everything and answers nothing, the
+//     requests to cancel included, until the caller has returned; from then on new connections come through. "> 20" was
+//     given up. What stands for the network is a proxy of this program; the peers have no acquire timeout, so their callers
+//     get a deadline.
 package main

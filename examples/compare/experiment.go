@@ -24,7 +24,7 @@ type experiment struct {
 	name     string // what -run matches
 	label    string // stands before the measures in the table; may be empty
 	measures []measure
-	arms     []arm // one per column of the group, in the same order
+	arms     []arm // one per column of the group, in the same order; nil where there is nothing to measure
 }
 
 // measure is one row.
@@ -34,6 +34,10 @@ type measure struct {
 
 	// total adds the rounds up instead of taking their median, which would hide a rare event.
 	total bool
+	// bound, above zero, is how long it was waited for: a value of it or more was not seen to end.
+	bound float64
+	// target is what poolsql is to reach; empty for none.
+	target string
 }
 
 // arm is one peer in one experiment. run opens a fresh pool, warms it, measures, closes it, and returns one value per
@@ -64,6 +68,9 @@ func (g group) runExperiment(ctx context.Context, e experiment, rounds int, prog
 		for turn := range e.arms {
 			// Rotated: who runs first in one round runs last in the next.
 			i := (turn + round) % len(e.arms)
+			if e.arms[i] == nil {
+				continue
+			}
 			runtime.GC()
 			start := time.Now()
 			values, err := e.arms[i](ctx)

@@ -12,6 +12,7 @@ func allGroups(l *lab) []group {
 		closedLoopGroup(l),
 		spikeGroup(l),
 		depthGroup(l),
+		faultGroup(l),
 	}
 }
 

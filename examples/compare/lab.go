@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,10 @@ type lab struct {
 	dsn    string         // empty until database is first called, unless the user gave one
 	used   bool           // some experiment asked for the database
 	server *testdb.Server // nil if the user gave a database
+
+	// stoppable is a server that may be restarted, always our own; nil until stoppableDatabase is first called.
+	stoppable    *testdb.Server
+	stoppableDSN string
 }
 
 // scale chooses the size of a run.
@@ -45,12 +50,34 @@ func (l *lab) database(ctx context.Context) (string, error) {
 	return dsn, nil
 }
 
-// serverVersion asks the database for its version. It is empty if no experiment used the database.
+// stoppableDatabase returns the DSN of a database on a server that the experiments may restart.
+func (l *lab) stoppableDatabase(ctx context.Context) (string, error) {
+	if l.stoppableDSN != "" {
+		return l.stoppableDSN, nil
+	}
+	server, err := testdb.Start(ctx, "max_connections = 200") // a setting, so that it is not one that others use
+	if err != nil {
+		return "", fmt.Errorf("start a PostgreSQL to be restarted: %w", err)
+	}
+	l.stoppable = server
+	dsn, err := server.CreateDatabase(ctx)
+	if err != nil {
+		return "", err
+	}
+	l.stoppableDSN = dsn
+	return dsn, nil
+}
+
+// serverVersion asks the database for its version. It is empty if no experiment used one.
 func (l *lab) serverVersion(ctx context.Context) (string, error) {
-	if !l.used {
+	dsn := l.stoppableDSN
+	if l.used {
+		dsn = l.dsn
+	}
+	if dsn == "" {
 		return "", nil
 	}
-	conn, err := pgx.Connect(ctx, l.dsn)
+	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		return "", err
 	}
@@ -61,8 +88,11 @@ func (l *lab) serverVersion(ctx context.Context) (string, error) {
 }
 
 func (l *lab) close() error {
-	if l.server == nil {
-		return nil
+	var errs []error
+	for _, server := range []*testdb.Server{l.server, l.stoppable} {
+		if server != nil {
+			errs = append(errs, server.Close())
+		}
 	}
-	return l.server.Close()
+	return errors.Join(errs...)
 }

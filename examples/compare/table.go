@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// nothing stands where there is no value.
+const nothing = "–"
 
 // print writes the group as a Markdown table.
 func (g group) print(out io.Writer, results []result) error {
@@ -16,6 +20,9 @@ func (g group) print(out io.Writer, results []result) error {
 	header := append([]string{"measure"}, g.columns...)
 	for _, r := range g.ratios {
 		header = append(header, r.of+" ÷ "+r.to)
+	}
+	if g.hasTargets() {
+		header = append(header, "target")
 	}
 	writeRow(&b, header)
 	writeRow(&b, append([]string{"---"}, slices.Repeat([]string{"---:"}, len(header)-1)...))
@@ -33,13 +40,30 @@ func (g group) print(out io.Writer, results []result) error {
 func (g group) row(e experiment, r result, m int) []string {
 	cells := []string{e.rowName(m)}
 	for arm := range e.arms {
+		if e.arms[arm] == nil {
+			cells = append(cells, nothing)
+			continue
+		}
 		cells = append(cells, e.measures[m].format(r.column(arm, m)))
 	}
 	for _, q := range g.ratios {
 		of, to := slices.Index(g.columns, q.of), slices.Index(g.columns, q.to)
 		cells = append(cells, formatRatio(ratiosOf(r.column(of, m), r.column(to, m))))
 	}
+	if g.hasTargets() {
+		cells = append(cells, cmp.Or(e.measures[m].target, nothing))
+	}
 	return cells
+}
+
+// hasTargets reports whether the table has a column of them.
+func (g group) hasTargets() bool {
+	for _, e := range g.experiments {
+		if slices.ContainsFunc(e.measures, func(m measure) bool { return m.target != "" }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (e experiment) rowName(m int) string {
@@ -54,6 +78,9 @@ func (m measure) format(rounds []float64) string {
 	if m.total {
 		value = sum(rounds)
 	}
+	if m.bound > 0 && value >= m.bound {
+		return "> " + strconv.FormatFloat(m.bound, 'f', -1, 64)
+	}
 	return strconv.FormatFloat(value, 'f', m.digits, 64)
 }
 
@@ -61,7 +88,7 @@ func (m measure) format(rounds []float64) string {
 // zero), it shows a dash.
 func formatRatio(rounds []float64) string {
 	if len(rounds) == 0 {
-		return "–"
+		return nothing
 	}
 	if len(rounds) == 1 {
 		return fmt.Sprintf("%.3g", rounds[0])

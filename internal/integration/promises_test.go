@@ -87,13 +87,15 @@ func TestAServerThatIsDownIsNotStormedAndEachCallerHearsWhy(t *testing.T) {
 	if !poll(5*time.Second, func() bool { return r.pool.Stats().ConnectFailure != nil }) {
 		t.Error("the pool has not noticed that the server is down")
 	}
+	// Those that were being dialed when the first attempt failed, and fail only now, nobody can take back.
+	late := r.pool.Stats().ConnectingConns
 	began, before := time.Now(), r.proxy.Accepted()
 	r.pass()
 	seen, lasted := r.proxy.Accepted()-before, time.Since(began)
 	close(stop)
 	all.Wait()
-	t.Logf("%d attempts in %s; the slowest caller was told after %s", seen, lasted.Round(time.Millisecond), time.Duration(slowest.Load()).Round(time.Millisecond))
-	if float64(seen) > perSecond*lasted.Seconds()+1 {
+	t.Logf("%d attempts in %s, %d of them begun before; the slowest caller was told after %s", seen, lasted.Round(time.Millisecond), late, time.Duration(slowest.Load()).Round(time.Millisecond))
+	if float64(seen-int64(late)) > perSecond*lasted.Seconds()+1 {
 		t.Errorf("%d attempts in %s, want %d a second at most", seen, lasted, perSecond)
 	}
 	if seen == 0 {
@@ -119,7 +121,7 @@ func TestACallerInABlackHoleReturnsInTimeAndTheSlotIsUsedAgain(t *testing.T) {
 	began := time.Now()
 	_, err := r.db.ExecContext(ctx, "select 1")
 	if took := time.Since(began); took > limit+time.Second+slack {
-		t.Errorf("the caller came back after %s, want %s and a second at most", took, limit)
+		t.Errorf("the caller came back after %s, want %s and a second at most: %v", took, limit, err)
 	}
 	if err == nil {
 		t.Error("a statement in a black hole succeeded")

@@ -210,6 +210,9 @@ func (r *rig) settle() *bank.Journal {
 	r.watch.check(r.t)
 	r.close()
 	r.audit(j)
+	if r.t.Failed() {
+		r.t.Logf("what callers were told:\n%s", j.Kinds())
+	}
 	return j
 }
 

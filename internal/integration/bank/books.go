@@ -3,6 +3,8 @@ package bank
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -60,6 +62,14 @@ const (
 	adjust = "update accounts set balance = balance + $2 where id = $1"
 	look   = "select balance from accounts where id = $1"
 )
+
+// literally returns the statement with the transfer's values in the place of its arguments. All of them are numbers.
+func (t *transfer) literally(statement string) string {
+	return strings.NewReplacer(
+		"$1", strconv.FormatInt(t.id, 10), "$2", strconv.Itoa(t.debit), "$3", strconv.Itoa(t.credit),
+		"$4", strconv.FormatInt(t.amount, 10),
+	).Replace(statement)
+}
 
 // A posting is one side of a transfer.
 type posting struct {

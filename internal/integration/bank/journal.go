@@ -3,6 +3,8 @@ package bank
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -106,6 +108,48 @@ func (j *Journal) Answered(code string) int {
 		}
 	}
 	return n
+}
+
+// Kinds lists what callers were told, by kind: the outcome, the way, the types of the errors, and the text of the first one.
+func (j *Journal) Kinds() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	first, count := map[string]string{}, map[string]int{}
+	for i := range j.entries {
+		e := &j.entries[i]
+		if e.err == nil {
+			continue
+		}
+		kind := fmt.Sprintf("%s, %s: %s", e.outcome, e.way, types(e.err))
+		if count[kind]++; count[kind] == 1 {
+			first[kind] = e.err.Error()
+		}
+	}
+	var s strings.Builder
+	for _, kind := range slices.Sorted(maps.Keys(count)) {
+		fmt.Fprintf(&s, "%5d %s\n\t%s\n", count[kind], kind, first[kind])
+	}
+	return s.String()
+}
+
+// types returns the types of err and of what it wraps, outside in, and the SQLSTATE where there is one.
+func types(err error) string {
+	text := fmt.Sprintf("%T", err)
+	switch e := err.(type) {
+	case *pgconn.PgError:
+		return text + " " + e.Code
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return text + " " + types(inner)
+		}
+	case interface{ Unwrap() []error }:
+		inner := make([]string, 0, 4)
+		for _, i := range e.Unwrap() {
+			inner = append(inner, types(i))
+		}
+		return text + " [" + strings.Join(inner, ", ") + "]"
+	}
+	return text
 }
 
 // Failures are what callers were told whose transfers were not acknowledged, at most so many of them.

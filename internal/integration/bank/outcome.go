@@ -61,9 +61,11 @@ func evidence(err error) Outcome {
 	case *pooldriver.CommitError:
 		return Unknown
 	case *pooldriver.TimeoutError:
-		return closedOrNot(e.Closed)
+		return ofInterruption(&e.Interruption)
 	case *pooldriver.CanceledError:
-		return closedOrNot(e.Closed)
+		return ofInterruption(&e.Interruption)
+	case *pooldriver.RetryError:
+		return ofRetries(e)
 	case *pgconn.PgError:
 		if sessionLost(e) {
 			return Unknown
@@ -93,11 +95,24 @@ func evidence(err error) Outcome {
 	}
 }
 
-func closedOrNot(closed bool) Outcome {
-	if closed {
+func ofInterruption(i *pooldriver.Interruption) Outcome {
+	if i.Closed && !i.Unsent {
 		return Unknown
 	}
 	return NotDone
+}
+
+// ofRetries is what is certain of a statement that was tried several times. Of the tries between the first and the last the
+// error says nothing but whether any try was sent.
+func ofRetries(e *pooldriver.RetryError) Outcome {
+	switch {
+	case e.SafeToRetry():
+		return NotDone
+	case e.Tries > 2:
+		return Unknown
+	default:
+		return max(evidence(e.First), evidence(e.Err))
+	}
 }
 
 // sessionLost reports whether the server said that it ends the session, or the connection was lost: it may have committed

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/priority"
 )
 
@@ -20,11 +21,13 @@ type way struct {
 
 var ways = []way{
 	{name: "statement", do: byStatement},
+	{name: "text", do: byText},
 	{name: "query", do: byQuery},
 	repeatable,
 	{name: "transaction", do: byTransaction, commits: true},
 	{name: "conn", do: byConn, commits: true},
 	{name: "prepared", do: byPrepared, commits: true},
+	{name: "runtx", do: byRunTx, commits: true},
 }
 
 var repeatable = way{name: "repeatable", do: byRepeatable}
@@ -34,6 +37,12 @@ const retries = 8
 
 func byStatement(ctx context.Context, db *sql.DB, t *transfer) (sent bool, err error) {
 	_, err = db.ExecContext(ctx, move, t.id, t.debit, t.credit, t.amount)
+	return true, err
+}
+
+// byText has no arguments: pgx then speaks the simple protocol.
+func byText(ctx context.Context, db *sql.DB, t *transfer) (sent bool, err error) {
+	_, err = db.ExecContext(ctx, t.literally(move))
 	return true, err
 }
 
@@ -107,6 +116,16 @@ func byPrepared(ctx context.Context, db *sql.DB, t *transfer) (sent bool, err er
 		return false, err
 	}
 	return true, tx.Commit()
+}
+
+// byRunTx may do the transfer several times, of which all but the last had no effect.
+func byRunTx(ctx context.Context, db *sql.DB, t *transfer) (sent bool, err error) {
+	err = connector.RunTx(ctx, db, connector.TxOptions{}, func(ctx context.Context, tx *sql.Tx) error {
+		err := t.write(ctx, tx)
+		sent = err == nil
+		return err
+	})
+	return sent, err
 }
 
 // finish does the transfer in tx, and ends it.

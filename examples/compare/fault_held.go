@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+)
+
+// heldPlan says how the time is measured for which a statement that has timed out keeps its connection from others: by
+// callers who have one connection each, so that what they run next waits for nothing else.
+type heldPlan struct {
+	callers   int
+	perCaller int
+	busy      int // callers of another pool who run statements all the while
+}
+
+// held is what the callers saw. Safe for concurrent use.
+type held struct {
+	usual time.Duration // what the next statement takes when nothing has happened before
+
+	// mu guards what follows.
+	mu    sync.Mutex
+	late  []time.Duration // from the deadline until the caller returned
+	kept  []time.Duration // from there until the next statement was answered, less what it usually takes
+	whole []time.Duration // both
+}
+
+// heldLimit is the time that each statement has.
+const heldLimit = 10 * time.Millisecond
+
+func heldExperiment(l *lab, name, label string, targets [4]string, plan heldPlan) experiment {
+	return experiment{
+		name:  name,
+		label: label,
+		measures: []measure{
+			{name: "caller returns after its deadline, p99 (ms)", digits: 1, target: targets[0]},
+			{name: "connection serves again after that, p50 (ms)", digits: 1, target: targets[1]},
+			{name: "the same, p99 (ms)", digits: 1, target: targets[2]},
+			{name: "from the deadline until it serves again, p50 (ms)", digits: 1, target: targets[3]},
+		},
+		arms: faultArms(l.database, func(ctx context.Context, peer faultPeer, dsn string) ([]float64, error) {
+			return measureHeld(ctx, peer, dsn, plan)
+		}),
+	}
+}
+
+func measureHeld(ctx context.Context, peer faultPeer, dsn string, plan heldPlan) (values []float64, err error) {
+	client, err := peer.open(ctx, faultSetup{dsn: dsn, conns: plan.callers, census: new(census)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, client.close()) }()
+	if plan.busy == 0 {
+		return plan.measure(ctx, client)
+	}
+
+	others, err := peer.open(ctx, faultSetup{dsn: dsn, conns: plan.busy, census: new(census)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, others.close()) }()
+	c := crowd{standing: make(chan struct{})}
+	for range plan.busy {
+		c.members.Go(func() { c.loop(ctx, others.selectOne, int64(plan.busy)) })
+	}
+	<-c.standing
+	values, err = plan.measure(ctx, client)
+	c.leave.Store(true)
+	c.members.Wait()
+	return values, errors.Join(err, c.failure())
+}
+
+func (p heldPlan) measure(ctx context.Context, client faultClient) ([]float64, error) {
+	undisturbed := load{callers: p.callers, perCaller: p.perCaller, timed: true}
+	undisturbed.rehearsal().run(ctx, client.selectOne)
+	usually := undisturbed.run(ctx, client.selectOne)
+	if usually.err != nil {
+		return nil, usually.err
+	}
+
+	h := &held{usual: percentile(usually.latencies, 0.5)}
+	out := load{callers: p.callers, perCaller: p.perCaller}.run(ctx, func(ctx context.Context) error {
+		return h.sample(ctx, client)
+	})
+	if out.err != nil {
+		return nil, out.err
+	}
+	for _, samples := range [][]time.Duration{h.late, h.kept, h.whole} {
+		slices.Sort(samples)
+	}
+	return []float64{
+		milliseconds(percentile(h.late, 0.99)),
+		milliseconds(percentile(h.kept, 0.5)), milliseconds(percentile(h.kept, 0.99)),
+		milliseconds(percentile(h.whole, 0.5)),
+	}, nil
+}
+
+// sample lets a statement time out and runs another.
+func (h *held) sample(ctx context.Context, client faultClient) error {
+	deadline := time.Now().Add(heldLimit)
+	limited, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	err := client.exec(limited, pauseQuery, time.Minute.Seconds())
+	returned := time.Now()
+	if !isTimeout(err) {
+		return errors.Join(errors.New("a statement of a minute did not time out"), err)
+	}
+	if err := client.selectOne(ctx); err != nil {
+		return err
+	}
+	kept := max(0, time.Since(returned)-h.usual)
+	late := max(0, returned.Sub(deadline))
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.late, h.kept, h.whole = append(h.late, late), append(h.kept, kept), append(h.whole, late+kept)
+	return nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// timeoutsPlan says how many statements run out of time on a pool that has a connection for each caller.
+type timeoutsPlan struct {
+	callers    int
+	perCaller  int // statements that time out
+	successors int // statements of the same caller after each of them
+}
+
+// timeouts is one run of the plan.
+type timeouts struct {
+	client faultClient
+	plan   timeoutsPlan
+	begun  atomic.Int64 // statements that are to time out
+	stray  atomic.Int64 // successors hit by a cancel that was not theirs
+	failed atomic.Int64 // successors that failed in any other way
+}
+
+func timeoutsExperiment(l *lab) experiment {
+	plan := timeoutsPlan{callers: openConns, perCaller: l.scale(125, 3), successors: 10}
+	return experiment{
+		name:  "H/timeouts",
+		label: "1,000 timeouts, half in transactions, 8 connections",
+		measures: []measure{
+			{name: "connections opened, the first 8 included", target: "8"},
+			{name: "server processes met", target: "8"},
+			{name: "stray cancels in 10,000 statements after them, all rounds", total: true, target: "0"},
+			{name: "other failures among these, all rounds", total: true, target: "0"},
+		},
+		arms: faultArms(l.database, func(ctx context.Context, peer faultPeer, dsn string) ([]float64, error) {
+			return measureTimeouts(ctx, peer, dsn, plan)
+		}),
+	}
+}
+
+func measureTimeouts(ctx context.Context, peer faultPeer, dsn string, plan timeoutsPlan) (values []float64, err error) {
+	seen := new(census)
+	client, err := peer.open(ctx, faultSetup{dsn: dsn, conns: plan.callers, census: seen})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, client.close()) }()
+
+	run := &timeouts{client: client, plan: plan}
+	if out := (load{callers: plan.callers, perCaller: plan.perCaller}).run(ctx, run.one); out.err != nil {
+		return nil, out.err
+	}
+	opened, processes := seen.count()
+	return []float64{float64(opened), float64(processes), float64(run.stray.Load()), float64(run.failed.Load())}, nil
+}
+
+// one lets a statement time out, and looks at what comes after.
+func (t *timeouts) one(ctx context.Context) error {
+	for {
+		err := t.timeOut(ctx)
+		if isTimeout(err) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		// The answer was faster: once more.
+	}
+	for range t.plan.successors {
+		var answer *pgconn.PgError
+		switch err := t.client.selectOne(ctx); {
+		case err == nil:
+		case errors.As(err, &answer) && answer.Code == codeQueryCanceled:
+			t.stray.Add(1)
+		default:
+			t.failed.Add(1)
+		}
+	}
+	return ctx.Err()
+}
+
+// timeOut runs a statement with less time than it needs. Every second one is in a transaction, and every second of both
+// needs just what it has, so that the cancel comes when the answer does: that is when one goes astray.
+func (t *timeouts) timeOut(ctx context.Context) error {
+	n := t.begun.Add(1)
+	has := 5*time.Millisecond + rand.N(10*time.Millisecond)
+	needs := has
+	if n/2%2 == 0 {
+		needs = time.Minute
+	}
+	run := func(exec statement) error {
+		limited, cancel := context.WithTimeout(ctx, has)
+		defer cancel()
+		return exec(limited, pauseQuery, needs.Seconds())
+	}
+	if n%2 == 0 {
+		return t.client.inTx(ctx, run)
+	}
+	return run(t.client.exec)
+}
+
+const (
+	pauseQuery        = "select pg_sleep($1)"
+	codeQueryCanceled = "57014"
+)
+
+// isTimeout reports whether err is how some peer says that the statement's time was up.
+func isTimeout(err error) bool {
+	var answer *pgconn.PgError
+	return errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) ||
+		errors.As(err, &answer) && answer.Code == codeQueryCanceled
+}

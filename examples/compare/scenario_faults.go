@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// faultGroup is H: what a statement that is canceled, a server that is away and a network that is silent cost those who
+// come after. It has no ratios: what counts is how far a peer is from the target, and some never get there.
+func faultGroup(l *lab) group {
+	quiet := [4]string{"", "", "≤ 10", ""}
+	busy := [4]string{"", "≤ 100", "", ""}
+	return group{
+		title:   "H. Statements that end badly: timeouts, a server that restarts or is down, a network that swallows everything",
+		columns: faultNames(),
+		experiments: []experiment{
+			timeoutsExperiment(l),
+			heldExperiment(l, "H/held/quiet", "timed-out statement, 4 callers", quiet,
+				heldPlan{callers: 4, perCaller: l.scale(100, 3)}),
+			heldExperiment(l, "H/held/busy", "the same beside 64 busy callers", busy,
+				heldPlan{callers: 4, perCaller: l.scale(50, 2), busy: l.scale(64, 8)}),
+			restartExperiment(l, 8),
+			restartExperiment(l, 64),
+			downExperiment(l, "H/down", "server down, 1,000 callers", 0),
+			downExperiment(l, "H/down/retries", "the same, retries allowed", 5),
+			holeExperiment(l, "H/hole/server", "black hole, statement timeout", false),
+			holeExperiment(l, "H/hole/context", "black hole, context", true),
+		},
+	}
+}
+
+func faultNames() []string {
+	var names []string
+	for _, peer := range faultPeers() {
+		names = append(names, peer.name)
+	}
+	return names
+}
+
+// faultArms measure the same of every peer.
+func faultArms(
+	database func(context.Context) (string, error), run func(context.Context, faultPeer, string) ([]float64, error),
+) []arm {
+	var arms []arm
+	for _, peer := range faultPeers() {
+		arms = append(arms, func(ctx context.Context) ([]float64, error) {
+			dsn, err := database(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return run(ctx, peer, dsn)
+		})
+	}
+	return arms
+}
+
+// without leaves one peer out, which would do the same as another.
+func without(arms []arm, peer string) []arm {
+	arms[slices.Index(faultNames(), peer)] = nil
+	return arms
+}
+
+// openBehindProxy opens a peer whose every connection goes through a proxy, which the caller closes first: what was lost in
+// it ends only then.
+func openBehindProxy(ctx context.Context, peer faultPeer, s faultSetup) (*proxy, faultClient, error) {
+	config, err := s.config()
+	if err != nil {
+		return nil, faultClient{}, err
+	}
+	p, err := newProxy(config)
+	if err != nil {
+		return nil, faultClient{}, err
+	}
+	s.dial, s.census = p.dial, new(census)
+	client, err := peer.open(ctx, s)
+	if err != nil {
+		p.close()
+		return nil, faultClient{}, errors.Join(err, ctx.Err())
+	}
+	return p, client, nil
+}
+
+// pause waits for d or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
