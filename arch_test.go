@@ -40,7 +40,7 @@ var parts = []part{
 	}},
 	{dir: "connector", rank: 3, external: []string{pgxModule}, never: []string{"net/http"}},
 	{dir: "", name: "poolsql", rank: 4, never: []string{"net/http"}},
-	{dir: "presets", rank: 5, external: []string{pgxModule}, never: []string{"net/http"}},
+	{dir: "presets", rank: 5, external: []string{pgxModule, "github.com/caarlos0/env/v11"}, never: []string{"net/http"}},
 }
 
 // public, in a list of folders, is every part that users may import.

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql/connector"
+	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
@@ -57,6 +58,18 @@ type (
 	TxRetryError = connector.TxRetryError
 	// DrainError names who still held a connection when a drain ended. See [lifecycle.DrainError].
 	DrainError = lifecycle.DrainError
+	// QuiesceError names who still held a connection when a quiesce ended. See [lifecycle.QuiesceError].
+	QuiesceError = lifecycle.QuiesceError
+	// TimeoutError says which time ran out for an operation that had a connection. See [pooldriver.TimeoutError].
+	TimeoutError = pooldriver.TimeoutError
+	// CanceledError says that an operation's caller left. See [pooldriver.CanceledError].
+	CanceledError = pooldriver.CanceledError
+	// CommitError says that nobody knows whether a transaction is committed. See [pooldriver.CommitError].
+	CommitError = pooldriver.CommitError
+	// RetryError says how often a repeatable statement was tried. See [pooldriver.RetryError].
+	RetryError = pooldriver.RetryError
+	// LostError says that a connection was lost before a statement was sent. See [pooldriver.LostError].
+	LostError = pooldriver.LostError
 )
 
 // The classes. A call that names none is Normal.
@@ -69,6 +82,9 @@ const (
 // None, as one of the durations of a [Config], stands for no limit.
 const None = connector.None
 
+// NoTimeout, as the timeout of a call, lifts the pool's. It equals None, so that either will do in either place.
+const NoTimeout = priority.NoTimeout
+
 // What errors.Is finds in an [AcquireError].
 var (
 	ErrTimeout     = priority.ErrTimeout
@@ -76,7 +92,20 @@ var (
 	ErrCleared     = priority.ErrCleared
 	ErrClosed      = priority.ErrClosed
 	ErrUnavailable = priority.ErrUnavailable
+	ErrDeadlock    = priority.ErrDeadlock
 )
+
+// What errors.Is finds in a [TimeoutError], beside context.DeadlineExceeded.
+var (
+	ErrConnectTimeout           = pooldriver.ErrConnectTimeout
+	ErrStatementTimeout         = pooldriver.ErrStatementTimeout
+	ErrTransactionTimeout       = pooldriver.ErrTransactionTimeout
+	ErrIdleInTransactionTimeout = pooldriver.ErrIdleInTransactionTimeout
+	ErrEndTimeout               = pooldriver.ErrEndTimeout
+)
+
+// ErrCommitUnknown is matched by a [CommitError].
+var ErrCommitUnknown = pooldriver.ErrCommitUnknown
 
 // ErrTxEnded is matched by RunTx's error when the function ended its transaction by itself.
 var ErrTxEnded = connector.ErrTxEnded
@@ -106,15 +135,25 @@ func Savepoint(ctx context.Context, tx *sql.Tx, fn func(ctx context.Context) err
 // WithPriority returns a context whose calls are of class c.
 func WithPriority(ctx context.Context, c Class) context.Context { return priority.WithClass(ctx, c) }
 
-// WithTimeout returns a context whose statements may take at most d each. Unlike a deadline it does not run while a call
-// waits for its turn.
+// WithTimeout returns a context whose statements may take at most d each, be it more or less than Config.StatementTimeout;
+// NoTimeout is no limit. Unlike a deadline it does not run while a call waits for its turn.
 func WithTimeout(ctx context.Context, d time.Duration) context.Context {
 	return priority.WithTimeout(ctx, d)
 }
 
-// WithRetries returns a context whose calls, for n above zero, wait for a database that is down until their acquire
-// timeout, where others fail at once. Nothing is run twice.
+// WithoutLimits returns a context for what is meant to take long, such as a migration: the pool's limits for statements and
+// transactions do not end it, and nobody reports it as a leak.
+func WithoutLimits(ctx context.Context) context.Context { return priority.WithoutLimits(ctx) }
+
+// WithRetries returns a context whose statements may be run again, up to n times each, after failures that pass; the caller
+// vouches that they are repeatable. For n above zero they also wait for a database that is down until their acquire
+// timeout, where others fail at once. Transactions are repeated by [RunTx] alone.
 func WithRetries(ctx context.Context, n int) context.Context { return priority.WithRetries(ctx, n) }
+
+// WithOwner returns a context whose calls are known to belong together, as those of one request do. A call that waits for
+// a connection while its owner holds one can be told from others, and is refused with ErrDeadlock where it would wait for
+// ever. RunTx does this by itself.
+func WithOwner(ctx context.Context) context.Context { return priority.WithOwner(ctx) }
 
 // WithLabel returns a context whose calls are named label in errors, events and the list of who holds what.
 func WithLabel(ctx context.Context, label string) context.Context {

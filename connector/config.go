@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -208,13 +209,27 @@ func (cfg *Config) check() []error {
 	for _, f := range []struct {
 		name  string
 		value time.Duration
-	}{{"StatementTimeout", cfg.StatementTimeout}, {"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout}} {
+	}{
+		{"StatementTimeout", cfg.StatementTimeout}, {"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout},
+		{"TransactionTimeout", cfg.TransactionTimeout}, {"CancelTimeout", cfg.CancelTimeout}, {"LeakThreshold", cfg.LeakThreshold},
+	} {
 		switch {
 		case f.value > 0 && f.value < time.Millisecond:
-			bad("%s is %s: the server counts in milliseconds", f.name, f.value)
+			bad("%s is %s: must be a millisecond at least; is its unit missing?", f.name, f.value)
 		case f.value > maxServerTimeout:
-			bad("%s is %s: the server counts to %s", f.name, f.value, maxServerTimeout)
+			bad("%s is %s: must not be above %s, which is as far as the server counts", f.name, f.value, maxServerTimeout)
 		}
+	}
+	if cfg.MaxCancels > maxMaxCancels {
+		bad("MaxCancels is %d: must not be above %d: the server forks a process for each", cfg.MaxCancels, maxMaxCancels)
+	}
+	for i, sql := range cfg.Prewarm {
+		if strings.TrimSpace(sql) == "" {
+			bad("Prewarm[%d] is empty", i)
+		}
+	}
+	if cfg.ResetQuery != "" && strings.TrimSpace(cfg.ResetQuery) == "" {
+		bad("ResetQuery is blank: want a statement, such as DISCARD ALL, or nothing")
 	}
 	if lifetime := cfg.MaxConnLifetime; lifetime > 0 && cfg.MaxConnLifetimeJitter >= lifetime {
 		bad("MaxConnLifetimeJitter is %s: must be less than MaxConnLifetime, which is %s", cfg.MaxConnLifetimeJitter, lifetime)
@@ -237,6 +252,9 @@ func (cfg *Config) check() []error {
 	}
 	return errs
 }
+
+// maxMaxCancels is beyond what any server could bear. Each has a place made for it.
+const maxMaxCancels = 1024
 
 // maxServerTimeout is the longest that the server's settings can say: they are milliseconds in 32 bits.
 const maxServerTimeout = (1<<31 - 1) * time.Millisecond

@@ -204,9 +204,35 @@ func (c *Connector) Resize(minConns, maxConns int) error {
 	return c.pool.Resize(minConns, maxConns)
 }
 
+// Suspend has everybody wait who asks for a connection, until [Connector.Resume], as HikariCP's suspend does and
+// PgBouncer's PAUSE. Who has one goes on. Nobody is turned away but whose acquire timeout or context ends, and whose
+// error then says why. Idle connections stay open and no new ones are opened. With [Connector.Quiesce] in its place, and
+// [Connector.Reset] after it, no connection is left: for a database that moves, say.
+func (c *Connector) Suspend() {
+	if c.Err() == nil {
+		c.pool.Suspend()
+	}
+}
+
+// Resume ends what Suspend or Quiesce began: those who wait are served in their order.
+func (c *Connector) Resume() {
+	if c.Err() == nil {
+		c.pool.Resume()
+	}
+}
+
+// Quiesce is Suspend, and returns when no connection is in use. When ctx ends first it returns a [*lifecycle.QuiesceError]
+// that names who still holds what. In either case everybody waits until [Connector.Resume].
+func (c *Connector) Quiesce(ctx context.Context) error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	return c.pool.Quiesce(ctx)
+}
+
 // Drain shuts the pool to new work, turns away those who wait, lets those who have a connection finish, and returns when
-// the last connection is closed. When ctx ends first it returns a [*lifecycle.DrainError] that names who still holds
-// what; each connection is then closed when it comes back.
+// the last connection is closed. When ctx ends first, what they run is canceled and their connections are closed; they
+// are told that it was the pool. Drain then returns a [*lifecycle.DrainError] that names who they were.
 func (c *Connector) Drain(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err

@@ -6,16 +6,21 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/poolsql/poolsql/internal/sqltext"
 	"github.com/poolsql/poolsql/lifecycle"
 )
 
-// redacting passes events on with what a server said taken out of their errors: it may quote data. The caller whose
-// statement failed gets the server's error as it is; nobody else does.
+// redacting passes events on without data: what a server said is taken out of their errors, as it may quote some, and
+// the literals out of their statements. The caller whose statement failed gets the server's error as it is; nobody else
+// does.
 type redacting struct{ to lifecycle.Observer }
 
 func (r redacting) Observe(e lifecycle.Event) {
 	if e.Err != nil {
 		e.Err = redact(e.Err)
+	}
+	if e.Detail != "" {
+		e.Detail = sqltext.Strip(e.Detail)
 	}
 	r.to.Observe(e)
 }

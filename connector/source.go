@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -74,18 +75,24 @@ func (cfg *Config) serverTimeout(param string) time.Duration {
 	if cfg.ConnConfig == nil {
 		return 0
 	}
-	value := strings.TrimSpace(cfg.ConnConfig.RuntimeParams[param])
-	if ms, err := strconv.ParseInt(value, 10, 32); err == nil {
-		return max(0, time.Duration(ms)*time.Millisecond)
+	m := serverDuration.FindStringSubmatch(cfg.ConnConfig.RuntimeParams[param])
+	if m == nil {
+		return 0
 	}
-	if minutes, ok := strings.CutSuffix(value, "min"); ok {
-		value = minutes + "m"
-	}
-	d, err := time.ParseDuration(strings.ReplaceAll(value, " ", ""))
+	n, err := strconv.ParseFloat(m[1], 64)
 	if err != nil {
 		return 0
 	}
-	return max(0, d)
+	ms := math.RoundToEven(n * float64(serverUnits[m[2]]) / float64(time.Millisecond)) // as the server rounds
+	return time.Duration(min(ms, float64(maxServerTimeout/time.Millisecond))) * time.Millisecond
+}
+
+// serverDuration matches how PostgreSQL writes a setting that is a time, which differs from how Go does.
+var serverDuration = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]*)?)\s*(us|ms|s|min|h|d|)\s*$`)
+
+var serverUnits = map[string]time.Duration{
+	"us": time.Microsecond, "": time.Millisecond, "ms": time.Millisecond, "s": time.Second, "min": time.Minute,
+	"h": time.Hour, "d": 24 * time.Hour,
 }
 
 // quoted matches what an error message quotes: it may be any part of the DSN.

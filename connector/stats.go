@@ -21,11 +21,15 @@ type Stats struct {
 	MinConns, MaxConns                                               int
 	// Waiting is how many callers wait for a connection.
 	Waiting int
+	// Suspended says that nobody is lent a connection at present: somebody called Suspend or Quiesce.
+	Suspended bool
 
 	// AcquireCount and ReleaseCount count bindings begun and ended; WaitCount, those that did not begin at once.
 	AcquireCount, ReleaseCount, WaitCount uint64
 	// RefusedCount counts callers turned away, TimeoutCount those of them for whom time ran out.
 	RefusedCount, TimeoutCount uint64
+	// LeakCount counts lendings that lasted, or have lasted, for longer than Config.LeakThreshold.
+	LeakCount uint64
 	// QueryCount counts operations, those under way included; ErrorCount those that failed.
 	QueryCount, ErrorCount uint64
 	// NewConnsCount counts connections opened, ConnectErrorCount attempts that failed, and ClosedConns those closed, by
@@ -59,9 +63,9 @@ func (c *Connector) Stats() Stats {
 	s := Stats{
 		Name:       c.cfg.Name,
 		TotalConns: p.Total, IdleConns: p.Idle, InUseConns: p.InUse, ConnectingConns: p.Creating, ClosingConns: p.Closing,
-		MinConns: p.Min, MaxConns: p.Max, Waiting: p.Waiting,
+		MinConns: p.Min, MaxConns: p.Max, Waiting: p.Waiting, Suspended: p.Suspended,
 		AcquireCount: p.Acquired, ReleaseCount: p.Released, WaitCount: p.Waits,
-		RefusedCount: p.Refused, TimeoutCount: p.Timeouts,
+		RefusedCount: p.Refused, TimeoutCount: p.Timeouts, LeakCount: p.Leaks,
 		QueryCount: uint64(max(0, int64(p.Acquired)+ops.Extra)), ErrorCount: ops.Errors,
 		NewConnsCount: p.Created, ConnectErrorCount: p.CreateFailed, ClosedConns: p.Destroyed,
 		WaitTime: p.WaitTime, UseTime: p.UseTime, QueryTime: max(0, p.UseTime-ops.Thought), ConnectTime: p.CreateTime,

@@ -226,8 +226,8 @@ func TestContextThatEndsWithItsStatementLeavesTheTransactionAsItsErrorSays(t *te
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(f.ctx)
-		stop := time.AfterFunc(rand.N(time.Millisecond), cancel)
-		_, err = tx.ExecContext(ctx, "insert into things values (1)")
+		stop := time.AfterFunc(rand.N(2*time.Millisecond), cancel)
+		_, err = tx.ExecContext(ctx, "insert into things select 1 from pg_sleep(0.0005)")
 		stop.Stop()
 		cancel()
 		_, next := tx.ExecContext(f.ctx, "select 1")
@@ -411,7 +411,7 @@ func TestContextOfOpenRowsEndsWhileAnotherStatementIsTried(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(f.ctx)
-		rows, err := tx.QueryContext(ctx, "select g, case when g > 100 then pg_sleep(60) end from generate_series(1, 1000) g")
+		rows, err := tx.QueryContext(ctx, "select g, case when g > 5000 then pg_sleep(60) end from generate_series(1, 10000) g")
 		if err != nil {
 			cancel()
 			_ = tx.Rollback()

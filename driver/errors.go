@@ -2,7 +2,6 @@ package pooldriver
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 
@@ -46,16 +45,12 @@ func (e *LostError) Unwrap() error { return e.Err }
 // SafeToRetry reports that nothing was sent, as pgconn has it.
 func (e *LostError) SafeToRetry() bool { return true }
 
-// neverRan reports whether err says for certain that the operation was not sent.
-func neverRan(err error) bool {
-	return errors.Is(err, driver.ErrBadConn) || pgconn.SafeToRetry(err)
-}
-
 // harmless makes the error of an operation that leaves nothing behind when its connection is lost, such as a ping or a
 // BEGIN, say that it may run on another one.
 func (c *Conn) harmless(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() == nil && c.closed() && !pgconn.Timeout(err) { // the next may be as slow to answer
-		return errors.Join(driver.ErrBadConn, err)
+	// The next may be as slow to answer as this one, and the limit that this one was closed for is the caller's.
+	if err != nil && ctx.Err() == nil && c.closed() && !pgconn.Timeout(err) && c.guard.killed() == nil {
+		return &unsentError{err}
 	}
 	return err
 }

@@ -30,6 +30,7 @@ type guard struct {
 	serves atomic.Bool   // the connection is open: another one that is dialed by this guard is not its own
 	gone   atomic.Bool   // the server has ended the connection, so that there is nothing to cancel
 	dead   atomic.Bool   // the socket was closed by us
+	sent   atomic.Uint64 // counts writes of which anything has left for the server
 	turns  atomic.Uint64 // counts begins and ends of reads from the socket: odd while one waits
 
 	mu     sync.Mutex         // guards what follows
@@ -158,9 +159,12 @@ func (s *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the network.
+// Write writes to the network, and counts.
 func (s *socket) Write(b []byte) (int, error) {
 	n, err := s.Conn.Write(b)
+	if n > 0 {
+		s.guard.sent.Add(1)
+	}
 	if err != nil {
 		err = s.failed(err)
 	}
@@ -287,10 +291,16 @@ func (s *side) Write(b []byte) (int, error) {
 func (s *side) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
 	if r := s.request; r != nil {
-		r.ended = r.sent && err != nil && !isTimeout(err) && !errors.Is(err, net.ErrClosed)
+		r.ended = r.sent && err != nil && !isTimeout(err) && !s.wasAborted()
 		r.heard = err == nil
 	}
 	return n, err
+}
+
+func (s *side) wasAborted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.aborted
 }
 
 // Close ends the request. Where the server has said something before it ended the connection, a goodbye as TLS has it or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -20,6 +21,7 @@ type limits struct {
 	pool    time.Duration // what the server was told at the start; unknown if nothing
 	session time.Duration // what holds outside of transactions now
 	local   bool          // something else may hold until the end of the transaction
+	before  string        // the server's value that was first replaced, as it is to be told again; "" if none was
 }
 
 // maxServerTimeout is the longest that the server can be told: milliseconds in 32 bits, three weeks and a half.
@@ -57,6 +59,9 @@ func (c *Conn) adjustLimits(ctx context.Context, timeout time.Duration) error {
 	}
 	need := c.limits.needed(timeout)
 	status := c.pg.PgConn().TxStatus()
+	if status == 'I' && c.limits.local { // a statement of the caller's own ended the transaction
+		c.limitsEnded()
+	}
 	switch {
 	case status == 'E' || c.busy(): // nothing runs there anyway
 		return nil
@@ -87,25 +92,70 @@ func (c *Conn) restoreLimits(ctx context.Context) error {
 	return c.adjustLimits(ctx, 0)
 }
 
-// txEnded notes that what was told for the transaction holds no more.
+// txEnded notes that the transaction is over, and with it what holds for it.
 func (c *Conn) txEnded() {
-	c.limits.local = false
+	c.limitsEnded()
 	c.inTx.Store(false)
-	c.limit.Store(int64(max(0, c.limits.session)))
 	if c.opts.TransactionTimeout > 0 {
 		c.txEnds.Store(0)
 	}
 }
 
+// limitsEnded notes that what was told for the transaction holds no more.
+func (c *Conn) limitsEnded() {
+	c.limits.local = false
+	c.limit.Store(int64(max(0, c.limits.session)))
+}
+
+// tell sets statement_timeout to limit, or back to what it was before it was set here.
 func (c *Conn) tell(ctx context.Context, set string, limit time.Duration) error {
-	value := "default"
-	if limit != unknown && limit != c.limits.pool {
-		value = strconv.FormatInt((limit + time.Millisecond - 1).Milliseconds(), 10)
+	var err error
+	switch own := limit != c.limits.pool; {
+	case own && !c.limits.local && !c.limits.raised():
+		err = c.tellFirst(ctx, set+" to "+milliseconds(limit))
+	case own:
+		_, err = c.boundedBy(ctx, set+" to "+milliseconds(limit), c.opts.EndTimeout)
+	default:
+		_, err = c.boundedBy(ctx, set+" to "+c.limits.restored(), c.opts.EndTimeout)
 	}
-	if _, err := c.boundedBy(ctx, set+" to "+value, c.opts.EndTimeout); err != nil {
+	if err != nil {
 		return fmt.Errorf("setting statement_timeout: %w", c.harmless(ctx, err))
 	}
 	return nil
+}
+
+// tellFirst is tell for a connection on which nothing was told yet. In the same round trip it asks what holds: a hook, or
+// the holder, may have set something else than what the connection began with.
+//
+// It asks by SHOW: a query would fix the snapshot of a transaction that has none yet.
+func (c *Conn) tellFirst(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.EndTimeout)
+	defer cancel()
+	results, err := c.pg.PgConn().Exec(ctx, "show statement_timeout; "+sql).ReadAll()
+	if err != nil {
+		return err
+	}
+	c.limits.before = ""
+	if len(results) > 0 && len(results[0].Rows) == 1 && len(results[0].Rows[0]) == 1 {
+		c.limits.before = string(results[0].Rows[0][0])
+	}
+	return nil
+}
+
+// restored returns the value that statement_timeout gets when a limit is taken back.
+func (l *limits) restored() string {
+	if !settingValue.MatchString(l.before) {
+		return "default"
+	}
+	return "'" + l.before + "'"
+}
+
+// settingValue matches how the server shows a time.
+var settingValue = regexp.MustCompile(`^[0-9]+[a-z]*$`)
+
+// milliseconds returns limit as the server reads it.
+func milliseconds(limit time.Duration) string {
+	return strconv.FormatInt((limit + time.Millisecond - 1).Milliseconds(), 10)
 }
 
 // limit returns ctx with the limits of one statement: the call's own timeout, which does not run while the caller waits

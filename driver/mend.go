@@ -41,6 +41,7 @@ func (c *Conn) mend() error {
 		if _, err := c.bounded(context.Background(), "rollback", c.opts.EndTimeout); err != nil {
 			return err
 		}
+		c.txEnded()
 	}
 	if err := c.restoreLimits(context.Background()); err != nil {
 		return err
@@ -52,6 +53,16 @@ func (c *Conn) mend() error {
 		return errConnInTx
 	}
 	return nil
+}
+
+// notMended tells the observer why a connection is closed that its holder thought well: nobody else would learn that
+// ResetQuery is wrong, say.
+func (c *Conn) notMended(id uint64, err error) {
+	if c.opts.Observer != nil {
+		c.opts.Observer.Observe(lifecycle.Event{
+			Kind: lifecycle.KindInvalid, Pool: c.opts.Pool, Resource: id, Reason: lifecycle.EndBroken, Err: err,
+		})
+	}
 }
 
 // forgets matches statements after which the server knows no prepared statement any more.

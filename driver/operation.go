@@ -2,8 +2,6 @@ package pooldriver
 
 import (
 	"context"
-	"database/sql/driver"
-	"errors"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -94,7 +92,7 @@ func (s *Session) try(
 ) (limited context.Context, open bool, err error) {
 	if s.conn.unsettled() {
 		if err := s.conn.settle(); err != nil {
-			return ctx, false, errors.Join(driver.ErrBadConn, err)
+			return ctx, false, &unsentError{err}
 		}
 	}
 	limited = ctx

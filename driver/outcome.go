@@ -55,7 +55,7 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 	if unknown := (*CommitError)(nil); errors.As(err, &unknown) {
 		return s.outcomeOfCommit(unknown, began)
 	}
-	if why := s.conn.guard.killed(); why != nil && s.conn.closed() {
+	if why := s.conn.guard.killed(); why != nil && (s.conn.closed() || sqlState(err) == codeQueryCanceled) {
 		if ended := s.outcomeOfKill(why, began, err); ended != nil {
 			return ended
 		}
@@ -73,12 +73,14 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 		return s.timeout(LimitTransaction, 0, began, err)
 	case !neverRan(err) && code == "" && pgconn.Timeout(err) && s.conn.closed():
 		return s.timeout(LimitEnd, s.conn.opts.EndTimeout, began, err) // nothing else limits what no context ended
+	case !neverRan(err) && code == "" && s.conn.closed():
+		return &UnknownError{Conn: s.h.ID(), PID: s.conn.pid, Ran: mono.Since(began), Err: err}
 	case !neverRan(err):
 		return err
 	case s.conn.busy():
 		return errBusy
 	case errors.Is(err, driver.ErrBadConn) || s.conn.closed():
-		return &LostError{Conn: s.h.ID(), PID: s.conn.pid, Err: withoutBadConn(err)}
+		return &LostError{Conn: s.h.ID(), PID: s.conn.pid, Err: cause(err)}
 	default:
 		return err
 	}
@@ -134,30 +136,13 @@ func (s *Session) timeout(limit Limit, after time.Duration, began mono.Time, err
 func (s *Session) interruption(began mono.Time, err error) Interruption {
 	i := Interruption{
 		Label: s.req.Label, Conn: s.h.ID(), PID: s.conn.pid, Waited: s.h.Waited(), Ran: mono.Since(began),
-		Closed: s.conn.closed(), Unsent: neverRan(err),
+		Closed: s.conn.closed() || s.conn.guard.killed() != nil, Unsent: neverRan(err),
 	}
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		i.Err = pgErr
 	}
 	return i
-}
-
-// LostError and ErrBadConn: what stands beside the latter in err is worth telling, the latter must not be found in it.
-func withoutBadConn(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // ours, made by harmless
-	if !ok {
-		if errors.Is(err, driver.ErrBadConn) {
-			return nil
-		}
-		return err
-	}
-	for _, e := range joined.Unwrap() {
-		if !errors.Is(e, driver.ErrBadConn) {
-			return e
-		}
-	}
-	return nil
 }
 
 // A killed says why somebody other than its holder closed a connection's socket.

@@ -1,6 +1,7 @@
 package pooldriver
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"io"
@@ -57,12 +58,13 @@ func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 		return nil, errBusy
 	}
 	if st != nil && !st.named {
-		return c.std.ExecContext(ctx, query, unnamedArgs(c, args))
-	}
-	if err := c.beforeRun(ctx, query, args, st == nil); err != nil {
+		args = unnamedArgs(c, args)
+	} else if err := c.beforeRun(ctx, query, args, st == nil); err != nil {
 		return nil, err
 	}
-	return c.std.ExecContext(ctx, query, args)
+	mark := c.mark()
+	res, err := c.std.ExecContext(ctx, query, args)
+	return res, c.truth(mark, err)
 }
 
 func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Rows, error) {
@@ -73,12 +75,13 @@ func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue
 		return nil, errBusy
 	}
 	if st != nil && !st.named {
-		return c.std.QueryContext(ctx, query, unnamedArgs(c, args))
-	}
-	if err := c.beforeRun(ctx, query, args, false); err != nil {
+		args = unnamedArgs(c, args)
+	} else if err := c.beforeRun(ctx, query, args, false); err != nil {
 		return nil, err
 	}
-	return c.std.QueryContext(ctx, query, args)
+	mark := c.mark()
+	rows, err := c.std.QueryContext(ctx, query, args)
+	return rows, c.truth(mark, err)
 }
 
 // rows are pgx's rows whose end the session hears of. The concrete type is embedded, so that every optional interface
@@ -136,6 +139,9 @@ func (r *rows) Next(dest []driver.Value) error {
 // fail makes err what the caller shall see, the same each time.
 func (r *rows) fail(err error) error {
 	if r.failed == nil {
+		if r.conn.closed() && neverRan(err) { // see truth: there are rows, so it was sent
+			err = &sentError{cause(err)}
+		}
 		r.failed = r.session.outcome(r.ctx, r.limited, r.began, err)
 	}
 	return r.failed
@@ -173,7 +179,7 @@ func (r *rows) Close() error {
 			err = r.fail(err)
 		}
 		s.unread--
-		s.finish(r.began, err)
+		s.finish(r.began, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
 	}
 	returned = true
 	if bound {

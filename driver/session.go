@@ -198,6 +198,7 @@ func mendAndRelease(c *Conn, h lifecycle.Handle[*Conn]) {
 	}()
 	if err := c.mend(); err != nil {
 		end = lifecycle.EndBroken
+		c.notMended(h.ID(), err)
 		return
 	}
 	end = lifecycle.EndNone

@@ -142,6 +142,9 @@ func (c *Conn) refusedPlan(query string, err error) bool {
 	}
 	e := c.stmts.entries[query]
 	again := false
+	if pgErr.Where != "" { // inside a function or procedure, which has begun, and may have committed something
+		return false
+	}
 	switch pgErr.Routine { // names of the server's functions: its texts are translated, and the SQLSTATEs are shared with other errors
 	case "RevalidateCachedQuery", "FetchPreparedStatement":
 		again = e != nil

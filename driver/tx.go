@@ -62,7 +62,7 @@ func (s *Session) boundTx(ctx context.Context, began mono.Time) {
 		s.txEnds, s.txLimit, s.txAfter = deadline, LimitContext, 0
 	}
 	limit := s.conn.opts.TransactionTimeout
-	if limit == 0 || s.req.Exempt {
+	if o := priority.Peek(ctx); limit == 0 || s.conn.pg == nil || (o != nil && o.Exempt) {
 		return
 	}
 	ends := time.Now().Add(limit)
@@ -134,10 +134,13 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 		}
 		if ended != 0 && c.news(s.began.Sub(ended)) { // whoever finds out now knows that it is not
 			if err := c.ping(ctx, true); err != nil && c.closed() {
-				return false, errors.Join(driver.ErrBadConn, err)
+				return false, &unsentError{err}
 			}
 		}
+		mark := c.mark()
+		c.limit.Store(0) // nor does the server limit what a COMMIT has to do: deferred triggers, or a standby's answer
 		tag, err := c.bounded(ctx, sql, c.opts.EndTimeout)
+		err = c.truth(mark, err)
 		if err != nil && !isServerAnswer(err) {
 			c.broken = true // what state it is in nobody knows
 		}

@@ -20,6 +20,17 @@
 // While creations fail, one at a time is tried, after a pause; as long as there is no resource at all, callers are turned
 // away at once with what the last try said, unless they asked for retries.
 //
+// # Pauses, owners, leaks
+//
+// [Pool.Suspend] keeps everything and lends nothing until [Pool.Resume]; [Pool.Quiesce] also waits until nothing is in use.
+//
+// A call may name its [priority.Owner]. The pool counts what each owner holds and whether it waits, and turns away, at
+// once, the caller whose wait would complete a deadlock: when everything that could serve him is held by owners who
+// themselves wait. As long as there is one other way, nobody is turned away for it.
+//
+// What is held for longer than a threshold is told to the observer, once. A lending costs nothing for that: who looks is a
+// timer, which finds each in time if it looks once a threshold.
+//
 // # Lock
 //
 // A pool has one mutex. It guards the scheduler that says who goes next, the stack, the counts and every resource's

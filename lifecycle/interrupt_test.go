@@ -29,7 +29,9 @@ func newHurry(t *testing.T, both bool, after time.Duration) *hurry {
 			time.AfterFunc(after, func() { u.hs[th.id-1].Release() })
 		}
 	}})
-	u.hs = takeAll(t, u.Pool, 2)
+	u.hs = []lifecycle.Handle[*thing]{take(t, u.Pool, "holder 1")}
+	time.Sleep(time.Second)
+	u.hs = append(u.hs, take(t, u.Pool, "holder 2"))
 	return u
 }
 
@@ -63,7 +65,7 @@ func TestDrainInterruptsThoseWhoAreLateAndNamesThem(t *testing.T) {
 				if !slices.Equal(u.told, []int{1, 2}) {
 					t.Errorf("interrupted were %v", u.told)
 				}
-				if want := `poolsql: pool "db": drain ended with 2 still held: "holder 1" (normal) for 1s, "holder 2" (normal) ` +
+				if want := `poolsql: pool "db": drain ended with 2 still held: "holder 1" (normal) for 2s, "holder 2" (normal) ` +
 					`for 1s: the process ends; 2 were interrupted, 1 are held still`; c.left == 1 && err.Error() != want {
 					t.Errorf("it says\n%s\nwant\n%s", err, want)
 				}

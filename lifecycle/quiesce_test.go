@@ -33,6 +33,7 @@ func TestQuiesceReturnsWhenTheLastHolderIsDone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, &works{}, lifecycle.Config[*thing]{Max: 2})
+				giveAll(takeAll(t, p, 2)) // so that nobody who came had to wait
 				hs := takeAll(t, p, 2)
 				one, two := quiesce(t.Context(), p), quiesce(t.Context(), p)
 				var cs []*caller

@@ -81,6 +81,10 @@ func TestWhatWasBegunBeforeIsRetiredWhenItIsDone(t *testing.T) {
 		if got.Generation() != h.Generation()+1 || got.Value().id != 3 {
 			t.Errorf("thing %d of generation %d was lent", got.Value().id, got.Generation())
 		}
+		time.Sleep(time.Minute)
+		if p.RetireOlder(h.Generation()) {
+			t.Error("a generation was retired twice")
+		}
 		got.Release()
 		h.Release()
 		if (&lifecycle.Handle[*thing]{}).Generation() != 0 {

@@ -136,11 +136,13 @@ func TestSuspendedPoolTurnsNobodyAwayForADatabaseThatIsDown(t *testing.T) {
 		p.Suspend()
 		came := call(t.Context(), p, priority.Options{})
 		attempts := w.attempts()
-		time.Sleep(time.Hour)
+		time.Sleep(1001 * time.Millisecond)
 		waits(t, begun, "its creation has failed")
 		waits(t, came, "fail fast")
 		last := call(t.Context(), p, priority.Options{})
 		waits(t, last, "fail fast, after the failure")
+		time.Sleep(time.Hour)
+		waits(t, last, "fail fast, long after the failure")
 		if n := w.attempts(); n != attempts {
 			t.Errorf("%d were tried while suspended", n-attempts)
 		}
@@ -170,6 +172,22 @@ func TestResumeIntoADatabaseThatIsDownTurnsAwayWhoWaited(t *testing.T) {
 			t.Errorf("refused with %v", e)
 		}
 		check(t, p)
+	})
+}
+
+func TestResumeTriesAtOnceThoughTheLastCreationHasJustFailed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createFails: errDown}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 2})
+		_ = call(t.Context(), p, priority.Options{}).refused(t)
+		p.Suspend()
+		c := call(t.Context(), p, priority.Options{})
+		w.set(func(w *works) { w.createFails = nil })
+		p.Resume()
+		c.served(t).Release()
+		if !near(c.waited, 0) {
+			t.Errorf("served after %s", c.waited)
+		}
 	})
 }
 

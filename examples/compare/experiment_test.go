@@ -60,6 +60,36 @@ func TestTableShowsMediansTotalsAndRatios(t *testing.T) {
 	}
 }
 
+func TestTableShowsTargetsBoundsAndWhatIsNotMeasured(t *testing.T) {
+	returns := func(values ...float64) arm {
+		return func(context.Context) ([]float64, error) { return values, nil }
+	}
+	g := group{title: "T", columns: []string{"a", "b", "c"}, experiments: []experiment{{
+		name:     "T/1",
+		measures: []measure{{name: "wait (s)", digits: 2, bound: 20, target: "≤ 1"}, {name: "events"}},
+		arms:     []arm{returns(19.994, 1), returns(20.1, 2), nil},
+	}}}
+	results, err := g.run(t.Context(), 3, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := g.print(&out, results); err != nil {
+		t.Fatal(err)
+	}
+	want := `### T
+
+| measure | a | b | c | target |
+| --- | ---: | ---: | ---: | ---: |
+| wait (s) | 19.99 | > 20 | – | ≤ 1 |
+| events | 1 | 2 | – | – |
+
+`
+	if out.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
 func TestFailingArmEndsTheRunAndIsNamed(t *testing.T) {
 	broken := errors.New("broken")
 	g := group{columns: []string{"a"}}

@@ -9,7 +9,7 @@ import (
 )
 
 // heldPlan says how the time is measured for which a statement that has timed out keeps its connection from others: by
-// callers who have one connection each, so that what they run next waits for nothing else.
+// callers each of whom has a pool of one connection to himself, so that what he runs next waits for nothing else.
 type heldPlan struct {
 	callers   int
 	perCaller int
@@ -46,14 +46,39 @@ func heldExperiment(l *lab, name, label string, targets [4]string, plan heldPlan
 	}
 }
 
-func measureHeld(ctx context.Context, peer faultPeer, dsn string, plan heldPlan) (values []float64, err error) {
-	client, err := peer.open(ctx, faultSetup{dsn: dsn, conns: plan.callers, census: new(census)})
-	if err != nil {
-		return nil, err
+// pools are those that no caller uses at present; there are as many as callers.
+type pools chan faultClient
+
+// lend has f done with a pool that nobody else uses meanwhile.
+func (p pools) lend(f func(context.Context, faultClient) error) operation {
+	return func(ctx context.Context) error {
+		client := <-p
+		defer func() { p <- client }()
+		return f(ctx, client)
 	}
-	defer func() { err = errors.Join(err, client.close()) }()
+}
+
+// close closes all that are there.
+func (p pools) close() error {
+	var errs []error
+	for range len(p) {
+		errs = append(errs, (<-p).close())
+	}
+	return errors.Join(errs...)
+}
+
+func measureHeld(ctx context.Context, peer faultPeer, dsn string, plan heldPlan) (values []float64, err error) {
+	own := make(pools, plan.callers)
+	for range plan.callers {
+		client, err := peer.open(ctx, faultSetup{dsn: dsn, conns: 1, census: new(census)})
+		if err != nil {
+			return nil, errors.Join(err, own.close())
+		}
+		own <- client
+	}
+	defer func() { err = errors.Join(err, own.close()) }()
 	if plan.busy == 0 {
-		return plan.measure(ctx, client)
+		return plan.measure(ctx, own)
 	}
 
 	others, err := peer.open(ctx, faultSetup{dsn: dsn, conns: plan.busy, census: new(census)})
@@ -66,24 +91,23 @@ func measureHeld(ctx context.Context, peer faultPeer, dsn string, plan heldPlan)
 		c.members.Go(func() { c.loop(ctx, others.selectOne, int64(plan.busy)) })
 	}
 	<-c.standing
-	values, err = plan.measure(ctx, client)
+	values, err = plan.measure(ctx, own)
 	c.leave.Store(true)
 	c.members.Wait()
 	return values, errors.Join(err, c.failure())
 }
 
-func (p heldPlan) measure(ctx context.Context, client faultClient) ([]float64, error) {
+func (p heldPlan) measure(ctx context.Context, own pools) ([]float64, error) {
 	undisturbed := load{callers: p.callers, perCaller: p.perCaller, timed: true}
-	undisturbed.rehearsal().run(ctx, client.selectOne)
-	usually := undisturbed.run(ctx, client.selectOne)
+	alone := own.lend(func(ctx context.Context, client faultClient) error { return client.selectOne(ctx) })
+	undisturbed.rehearsal().run(ctx, alone)
+	usually := undisturbed.run(ctx, alone)
 	if usually.err != nil {
 		return nil, usually.err
 	}
 
 	h := &held{usual: percentile(usually.latencies, 0.5)}
-	out := load{callers: p.callers, perCaller: p.perCaller}.run(ctx, func(ctx context.Context) error {
-		return h.sample(ctx, client)
-	})
+	out := load{callers: p.callers, perCaller: p.perCaller}.run(ctx, own.lend(h.sample))
 	if out.err != nil {
 		return nil, out.err
 	}
@@ -100,11 +124,9 @@ func (p heldPlan) measure(ctx context.Context, client faultClient) ([]float64, e
 // sample lets a statement time out and runs another.
 func (h *held) sample(ctx context.Context, client faultClient) error {
 	deadline := time.Now().Add(heldLimit)
-	limited, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	err := client.exec(limited, pauseQuery, time.Minute.Seconds())
+	err := pauseFor(ctx, client.exec, time.Minute, deadline)
 	returned := time.Now()
-	if !isTimeout(err) {
+	if !errors.Is(err, errOutOfTime) {
 		return errors.Join(errors.New("a statement of a minute did not time out"), err)
 	}
 	if err := client.selectOne(ctx); err != nil {

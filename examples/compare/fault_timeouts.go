@@ -22,7 +22,7 @@ type timeouts struct {
 	client faultClient
 	plan   timeoutsPlan
 	begun  atomic.Int64 // statements that are to time out
-	stray  atomic.Int64 // successors hit by a cancel that was not theirs
+	stray  atomic.Int64 // statements, successors for the most part, hit by a cancel that was not theirs
 	failed atomic.Int64 // successors that failed in any other way
 }
 
@@ -63,25 +63,33 @@ func measureTimeouts(ctx context.Context, peer faultPeer, dsn string, plan timeo
 func (t *timeouts) one(ctx context.Context) error {
 	for {
 		err := t.timeOut(ctx)
-		if isTimeout(err) {
+		if errors.Is(err, errOutOfTime) {
 			break
 		}
-		if err != nil {
+		switch {
+		case err == nil: // the answer was faster: once more
+		case isCanceled(err):
+			t.stray.Add(1)
+		default:
 			return err
 		}
-		// The answer was faster: once more.
 	}
 	for range t.plan.successors {
-		var answer *pgconn.PgError
 		switch err := t.client.selectOne(ctx); {
 		case err == nil:
-		case errors.As(err, &answer) && answer.Code == codeQueryCanceled:
+		case isCanceled(err):
 			t.stray.Add(1)
 		default:
 			t.failed.Add(1)
 		}
 	}
 	return ctx.Err()
+}
+
+// isCanceled reports whether the server says that it was asked to cancel.
+func isCanceled(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == "57014"
 }
 
 // timeOut runs a statement with less time than it needs. Every second one is in a transaction, and every second of both
@@ -93,25 +101,27 @@ func (t *timeouts) timeOut(ctx context.Context) error {
 	if n/2%2 == 0 {
 		needs = time.Minute
 	}
-	run := func(exec statement) error {
-		limited, cancel := context.WithTimeout(ctx, has)
-		defer cancel()
-		return exec(limited, pauseQuery, needs.Seconds())
-	}
+	run := func(exec statement) error { return pauseFor(ctx, exec, needs, time.Now().Add(has)) }
 	if n%2 == 0 {
 		return t.client.inTx(ctx, run)
 	}
 	return run(t.client.exec)
 }
 
-const (
-	pauseQuery        = "select pg_sleep($1)"
-	codeQueryCanceled = "57014"
-)
+// pauseQuery takes as long as its argument says, in seconds.
+const pauseQuery = "select pg_sleep($1)"
 
-// isTimeout reports whether err is how some peer says that the statement's time was up.
-func isTimeout(err error) bool {
-	var answer *pgconn.PgError
-	return errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) ||
-		errors.As(err, &answer) && answer.Code == codeQueryCanceled
+// errOutOfTime is a statement that failed once its time was up. It is not told by what the peers say, which may be no more
+// than that the connection is bad.
+var errOutOfTime = errors.New("out of time")
+
+// pauseFor runs a statement that takes d and has until deadline.
+func pauseFor(ctx context.Context, exec statement, d time.Duration, deadline time.Time) error {
+	limited, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	err := exec(limited, pauseQuery, d.Seconds())
+	if err != nil && !time.Now().Before(deadline) {
+		return errors.Join(errOutOfTime, err)
+	}
+	return err
 }

@@ -12,22 +12,30 @@ import (
 func faultGroup(l *lab) group {
 	quiet := [4]string{"", "", "≤ 10", ""}
 	busy := [4]string{"", "≤ 100", "", ""}
+	var experiments []experiment
+	add := func(e ...experiment) { experiments = append(experiments, e...) }
+	add(
+		timeoutsExperiment(l),
+		heldExperiment(l, "H/held/quiet", "timed-out statement, 4 callers", quiet, heldPlan{callers: 4, perCaller: l.scale(100, 3)}),
+		heldExperiment(l, "H/held/busy", "timed-out statement, 4 callers beside 64 busy ones", busy,
+			heldPlan{callers: 4, perCaller: l.scale(50, 2), busy: l.scale(64, 8)}),
+		restartExperiment(l, openConns),
+	)
+	if !l.quick { // it proves nothing that the one before does not prove
+		add(restartExperiment(l, 64))
+	}
+	add(downExperiment(l, "H/down", "server down, 1,000 callers", 0))
+	if !l.quick { // nor does this
+		add(downExperiment(l, "H/down/retries", "server down, 1,000 callers that allow retries", 5))
+	}
+	add(
+		holeExperiment(l, "H/hole/server", "black hole, statement timeout", false),
+		holeExperiment(l, "H/hole/context", "black hole, context", true),
+	)
 	return group{
-		title:   "H. Statements that end badly: timeouts, a server that restarts or is down, a network that swallows everything",
-		columns: faultNames(),
-		experiments: []experiment{
-			timeoutsExperiment(l),
-			heldExperiment(l, "H/held/quiet", "timed-out statement, 4 callers", quiet,
-				heldPlan{callers: 4, perCaller: l.scale(100, 3)}),
-			heldExperiment(l, "H/held/busy", "the same beside 64 busy callers", busy,
-				heldPlan{callers: 4, perCaller: l.scale(50, 2), busy: l.scale(64, 8)}),
-			restartExperiment(l, 8),
-			restartExperiment(l, 64),
-			downExperiment(l, "H/down", "server down, 1,000 callers", 0),
-			downExperiment(l, "H/down/retries", "the same, retries allowed", 5),
-			holeExperiment(l, "H/hole/server", "black hole, statement timeout", false),
-			holeExperiment(l, "H/hole/context", "black hole, context", true),
-		},
+		title:       "H. Statements that end badly: timeouts, a server that restarts or is down, a network that swallows everything",
+		columns:     faultNames(),
+		experiments: experiments,
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package integration has no code of its own. Its tests run a bank's ledger through poolsql while networks and servers fail
 // for real, and check afterwards that the books agree with what the callers were told.
 //
-// Each test is one fault: the network delays, resets, slices, swallows or chokes what passes; sessions are terminated in
-// storms; a server process is killed; the server restarts, is full, finds its disk full, or is replaced by its standby. The
-// network's faults are toxiproxy's toxics, in links of our own; see the package toxicproxy for why.
+// Each test is one fault: the network delays, resets, slices, chokes or swallows what passes, or stands still; sessions are
+// terminated in storms; a server process is killed; the server restarts, is full, finds its disk full, or is replaced by its
+// standby. The network's faults are toxiproxy's toxics, in links of our own; see the package toxicproxy for why.
 //
 // What holds under every fault:
 //

@@ -60,13 +60,19 @@ func TestTransfersSurviveBandwidth(t *testing.T) {
 	r.settle()
 }
 
-// A black hole swallows everything for longer than a statement may take. The pool gives up its connections without the server
-// knowing: until the network is back, the server keeps their sessions.
-func TestTransfersSurviveBlackHole(t *testing.T) {
+// The pool gives up its connections without the server knowing: until the network is back, the server keeps their sessions.
+func TestTransfersSurviveBlackHole(t *testing.T) { interrupt(t, new(toxicproxy.BlackHole)) }
+
+// What was sent when the network stood still arrives when that is over: statements and requests to cancel, of callers who
+// have left, for connections that nobody has any more.
+func TestTransfersSurviveStandstill(t *testing.T) { interrupt(t, new(toxicproxy.Standstill)) }
+
+// interrupt lets nothing through for longer than a statement may take.
+func interrupt(t *testing.T, toxic toxics.Toxic) {
 	r := newRig(t, true, nil)
 	r.begin()
 	r.watch.excuse(maxConns)
-	r.proxy.Poison(new(toxicproxy.BlackHole), new(toxicproxy.BlackHole))
+	r.proxy.Poison(toxic, toxic)
 	time.Sleep(max(faultTime(t), statementTimeout+1500*time.Millisecond))
 	r.proxy.Heal()
 	r.healed()

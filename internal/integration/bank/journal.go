@@ -122,7 +122,7 @@ func (j *Journal) Kinds() string {
 		}
 		kind := fmt.Sprintf("%s, %s: %s", e.outcome, e.way, types(e.err))
 		if count[kind]++; count[kind] == 1 {
-			first[kind] = e.err.Error()
+			first[kind] = strings.Join(strings.Fields(e.err.Error()), " ") // on one line
 		}
 	}
 	var s strings.Builder

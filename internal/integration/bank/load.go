@@ -17,13 +17,13 @@ const breath = 2 * time.Millisecond
 
 // A Load is workers that transfer money until they are stopped.
 type Load struct {
-	db         *sql.DB
-	repeatable bool
-	journal    *Journal
-	ids        atomic.Int64
-	stop       chan struct{}
-	workers    sync.WaitGroup
-	ended      chan struct{} // closed when the last worker has ended
+	db      *sql.DB
+	plan    Plan
+	journal *Journal
+	ids     atomic.Int64
+	stop    chan struct{}
+	workers sync.WaitGroup
+	ended   chan struct{} // closed when the last worker has ended
 }
 
 // A Plan says what the workers do.
@@ -32,6 +32,9 @@ type Plan struct {
 	Workers int
 	// Seed is the seed of what is done at random.
 	Seed uint64
+	// Pause is how long a worker waits between two transfers. Zero is not at all: the rate is then whatever the machine
+	// has left.
+	Pause time.Duration
 	// Repeatable says that all transfers are single statements that may be repeated, of callers that wait as long as it
 	// takes. By default they are of all kinds.
 	Repeatable bool
@@ -39,7 +42,7 @@ type Plan struct {
 
 // Start begins transfers.
 func Start(db *sql.DB, plan Plan) *Load {
-	l := &Load{db: db, repeatable: plan.Repeatable, journal: newJournal(), stop: make(chan struct{}), ended: make(chan struct{})}
+	l := &Load{db: db, plan: plan, journal: newJournal(), stop: make(chan struct{}), ended: make(chan struct{})}
 	for n := range plan.Workers {
 		w := &worker{load: l, rnd: rand.New(rand.NewPCG(plan.Seed, uint64(n)))}
 		l.workers.Go(w.run)
@@ -79,7 +82,7 @@ func (w *worker) run() {
 }
 
 func (w *worker) way() *way {
-	if w.load.repeatable {
+	if w.load.plan.Repeatable {
 		return &repeatable
 	}
 	return &ways[w.rnd.IntN(len(ways))]
@@ -96,7 +99,7 @@ func (w *worker) transfer() time.Duration {
 		Tenant: []string{"", "north", "south"}[w.rnd.IntN(3)],
 	})
 	p := &patience{ctx: ctx, cancel: func() {}}
-	if !w.load.repeatable {
+	if !w.load.plan.Repeatable {
 		p = w.patience(ctx)
 	}
 	sent, err := way.do(p.ctx, w.load.db, &t)
@@ -108,7 +111,7 @@ func (w *worker) transfer() time.Duration {
 	inspect(w.load.journal, way, &t, p, sent, outcome, err)
 	w.load.journal.write(entry{transfer: t, outcome: outcome, way: way.name, gaveUp: p.gone || p.limited, err: err})
 	if err != nil {
-		return breath
+		return max(breath, w.load.plan.Pause)
 	}
-	return 0
+	return w.load.plan.Pause
 }

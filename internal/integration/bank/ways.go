@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/poolsql/poolsql/connector"
+	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/priority"
 )
 
@@ -118,14 +119,11 @@ func byPrepared(ctx context.Context, db *sql.DB, t *transfer) (sent bool, err er
 	return true, tx.Commit()
 }
 
-// byRunTx may do the transfer several times, of which all but the last had no effect.
+// byRunTx may do the transfer several times, of which all but the last had no effect. RunTx promises that nothing was
+// committed by any of them, unless its error says that this is unknown.
 func byRunTx(ctx context.Context, db *sql.DB, t *transfer) (sent bool, err error) {
-	err = connector.RunTx(ctx, db, connector.TxOptions{}, func(ctx context.Context, tx *sql.Tx) error {
-		err := t.write(ctx, tx)
-		sent = err == nil
-		return err
-	})
-	return sent, err
+	err = connector.RunTx(ctx, db, connector.TxOptions{}, t.write)
+	return err == nil || errors.Is(err, pooldriver.ErrCommitUnknown), err
 }
 
 // finish does the transfer in tx, and ends it.

@@ -158,6 +158,21 @@ func TestABlackHoleSwallowsTheEndTooAndLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+func TestAStandstillDelaysEverythingAndLosesNothing(t *testing.T) {
+	p, client, far := pair(t)
+	p.Poison(new(toxicproxy.Standstill), new(toxicproxy.Standstill))
+	if _, err := client.Write([]byte("late")); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	silent(t, far)
+	p.Heal()
+	far.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if got, err := io.ReadAll(far); err != nil || string(got) != "late" {
+		t.Errorf("got %q, %v, want all that was sent and the end", got, err)
+	}
+}
+
 func TestAResetReachesConnectionsThatWereThereBefore(t *testing.T) {
 	p, client, far := pair(t)
 	exchange(t, client, far, 10)
