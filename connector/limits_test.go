@@ -228,3 +228,6 @@ func TestACallInsideATransactionOnTheOnlyConnectionIsRefusedAtOnce(t *testing.T)
 		t.Errorf("%d wait, %d refused", s.Waiting, s.RefusedCount)
 	}
 }
+
+// Whoever writes the one where the other is meant means the same.
+var _ [1]struct{} = [1 + connector.None - priority.NoTimeout]struct{}{}

@@ -58,6 +58,9 @@ func (p *Pool[T]) prove(ctx context.Context, h *Handle[T], req *Request, came mo
 		if first && ctx.Err() == nil { // else it says nothing of the resource
 			p.useless(flaw)
 		}
+		if suspect && silent(flaw) && ctx.Err() == nil {
+			p.dropSuspects()
+		}
 		if err := p.replace(ctx, h, req, came, EndInvalid, flaw, false); err != nil {
 			return err
 		}

@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -66,4 +68,28 @@ func (p *Pool[T]) retireIdleLocked(reason EndReason, rep *report[T]) {
 	}
 	clear(p.idle)
 	p.idle = p.idle[:0]
+}
+
+// silent reports whether a resource failed its validation because it did not answer.
+func silent(flaw error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(flaw, &timeout) && timeout.Timeout()
+}
+
+// dropSuspects ends every idle resource that has still to prove itself, because one of them did not answer. To be told so by
+// each of them would take its time for each, and a caller who gets one after the other would wait for all.
+func (p *Pool[T]) dropSuspects() {
+	now := mono.Now()
+	var rep report[T]
+	p.mu.Lock()
+	p.idle = slices.DeleteFunc(p.idle, func(r *resource[T]) bool {
+		suspect := r.suspect.Load()
+		if suspect {
+			p.retireLocked(r, EndInvalid, now, &rep)
+		}
+		return suspect
+	})
+	p.planLocked(&rep)
+	p.mu.Unlock()
+	p.carryOut(&rep)
 }

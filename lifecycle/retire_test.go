@@ -2,6 +2,8 @@ package lifecycle_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -125,6 +127,37 @@ func TestSuspectsProveThemselvesOnceAndNewOnesNeedNot(t *testing.T) {
 		giveAll(hs)
 		giveAll(takeAll(t, p, 3))
 		expect("proven", false, false, false)
+	})
+}
+
+// A network that swallows everything is found out once, and not once for each resource behind it.
+func TestSuspectThatDoesNotAnswerTakesTheOtherIdleSuspectsWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const patience = time.Second
+		p := newPool(t, &works{}, lifecycle.Config[*thing]{
+			Max: 4,
+			Validate: func(_ context.Context, _ *thing, _ time.Duration, suspect bool) error {
+				if suspect {
+					time.Sleep(patience)
+					return fmt.Errorf("ping: %w", os.ErrDeadlineExceeded)
+				}
+				return nil
+			},
+		})
+		held := take(t, p, "")
+		giveAll(takeAll(t, p, 3))
+		p.Suspect()
+		began := time.Now()
+		h := take(t, p, "")
+		if took := time.Since(began); took > patience+time.Second/2 {
+			t.Errorf("waited %s, as if each had been asked", took)
+		}
+		synctest.Wait()
+		if s := p.Stats(); s.Destroyed[lifecycle.EndInvalid] != 3 || s.InUse != 2 {
+			t.Errorf("%d were ended, %d are in use; want the 3 that were idle, and 2", s.Destroyed[lifecycle.EndInvalid], s.InUse)
+		}
+		h.Release()
+		held.Release()
 	})
 }
 

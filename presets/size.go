@@ -79,9 +79,10 @@ func (s Size) String() string {
 // lowered to what the load needs, to what the server lets in, and to what its memory bears; the reasons say which of these
 // it was. MinConns is a fifth of MaxConns, at least 1.
 //
-// What the load needs is the mean number of connections in use, a = Rate x HoldTime (Little's law), and 2 x sqrt(a) more, so
-// that about one caller in 40 waits if they come at random. If that is more than the server's cores can use, the size stays at
-// what they can use: more connections would make everything slower, and the reasons say so.
+// What the load needs is the mean number of connections in use, a = Rate x HoldTime (Little's law), and 2 x sqrt(a) more.
+// If calls come at random, one in ten then waits where a is 1, and one in forty where it is large. If that is more than the
+// server's cores can use, the size stays at what they can use: more connections would make everything slower, and the
+// reasons say so.
 //
 // The result is where to begin to measure, and never a guarantee: it knows nothing of locks, of the network, and of slow
 // statements beside fast ones. If a goroutine takes a second connection while it holds one, see that MaxConns is above
