@@ -10,7 +10,7 @@ COUNT ?= 10
 BENCH ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help check test race stress fuzz bench soak examples db
+.PHONY: help check test race stress fuzz bench faults soak examples db
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,10 +33,18 @@ fuzz: ## every fuzz target, FUZZ=30s each
 bench: ## benchmarks with allocations, COUNT=10 times for benchstat, BENCH=regexp
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) ./...
 
-soak: ## SOAKS=20 rounds of all tests under the race detector, with SOAK=1m of stress a package in each
+faults: ## each fault of a network and of a server, SOAKS=20 times, under the race detector
+	@n=1; while [ $$n -le $(SOAKS) ]; do \
+		echo "faults $$n of $(SOAKS)"; \
+		go test -race -count=1 -timeout 30m ./internal/integration/... || exit 1; \
+		n=$$((n + 1)); \
+	done
+
+soak: ## SOAKS=20 rounds of all tests and faults under the race detector, with SOAK=1m of stress a package in each
 	@n=1; while [ $$n -le $(SOAKS) ]; do \
 		echo "soak $$n of $(SOAKS)"; \
 		POOLSQL_STRESS=$(SOAK) go test -race -count=1 -timeout 30m ./... || exit 1; \
+		go test -race -count=1 -timeout 30m ./internal/integration/... || exit 1; \
 		n=$$((n + 1)); \
 	done
 

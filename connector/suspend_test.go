@@ -46,7 +46,7 @@ func TestUnderLoadNobodyFailsAndNobodyIsServedWhileThePoolIsSuspended(t *testing
 			t.Error(err)
 		}
 		c.Reset()
-		await(t, func() bool { return c.Stats().Waiting == 16 && backends(t, admin) == 0 })
+		await(t, func() bool { s := c.Stats(); return s.Waiting == 16 && s.TotalConns == 0 && backends(t, admin) == 0 })
 		quiet := done.Load()
 		<-time.After(20 * time.Millisecond)
 		if s := c.Stats(); !s.Suspended || s.TotalConns != 0 || s.Waiting != 16 || done.Load() != quiet {

@@ -212,6 +212,18 @@ func TestATransactionOfTheCallersOwnEndsWhatItWasAllowed(t *testing.T) {
 			}
 		}
 		f.allowed(f.ctx, conn, "200ms", "after "+end)
+		for i, sql := range []string{"begin", "select 1", end} {
+			ctx := lifted
+			if i == 0 {
+				ctx = f.ctx
+			}
+			if _, err := conn.ExecContext(ctx, sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := conn.ExecContext(f.ctx, "select pg_sleep(60)"); !errors.Is(err, pooldriver.ErrStatementTimeout) {
+			t.Errorf("after a %s that was allowed more: %v", end, err)
+		}
 		conn.Close()
 		f.awaitFree()
 		f.allowed(f.ctx, f.db, "200ms", "for the next holder")

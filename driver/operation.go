@@ -124,8 +124,12 @@ func (s *Session) begin() (before mono.Time) {
 	}
 	s.conn.extra.Add(1)
 	s.began = mono.Now()
+	s.idled = 0
 	if s.ended != 0 {
 		s.conn.thought.Add(int64(s.began.Sub(s.ended)))
+		if s.inTx {
+			s.idled = s.began.Sub(s.ended)
+		}
 		s.ended = 0
 	}
 	s.conn.began.Store(int64(s.began))

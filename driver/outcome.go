@@ -67,8 +67,8 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 	switch limit := time.Duration(s.conn.limit.Load()); {
 	case code == codeQueryCanceled && limit > 0 && mono.Since(began) >= limit:
 		return s.timeout(LimitStatement, limit, began, err)
-	case code == codeIdleInTransaction:
-		return s.timeout(LimitIdleInTransaction, s.conn.opts.IdleInTransactionTimeout, began, err)
+	case code == codeIdleInTransaction || s.idledTooLong(err):
+		return s.timeout(LimitIdleInTransaction, s.conn.opts.IdleInTransactionTimeout, began.Add(-s.idled), err)
 	case code == codeTransactionTimeout:
 		return s.timeout(LimitTransaction, 0, began, err)
 	case !neverRan(err) && code == "" && pgconn.Timeout(err) && s.conn.closed():
@@ -85,6 +85,15 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 		return err
 	}
 }
+
+// idledTooLong reports whether the connection was lost while its transaction idled for longer than the server allows. What
+// the server said when it ended the session need not have arrived: a write to a closed socket may fail before it is read.
+func (s *Session) idledTooLong(err error) bool {
+	return s.txIdle > 0 && s.idled > 0 && s.idled+idleSlack >= s.txIdle && s.conn.closed() && neverRan(err)
+}
+
+// idleSlack is how much sooner than this side the server may begin to count: it does when it has sent its answer.
+const idleSlack = 50 * time.Millisecond
 
 // outcomeOfForeign is outcome for inner drivers other than pgx, of which little is known.
 func (s *Session) outcomeOfForeign(limited context.Context, err error) error {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/poolsql/poolsql"
 	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/lifecycle"
@@ -42,19 +44,23 @@ func TestWhatTheServerSaidWinsOverTheEndOfTheContext(t *testing.T) {
 // Who cut the statement off is told, and not who else would have by the time that the server had answered.
 func TestTimeoutSaysWhichLimitRanOut(t *testing.T) {
 	// The server takes a while to answer to the cancel.
-	const slow = `do $$ begin perform pg_sleep(60); exception when query_canceled then
-		perform pg_sleep(0.3); raise query_canceled; end $$`
+	const slow = `do $$ declare began timestamptz := clock_timestamp(); begin
+		loop
+			begin perform pg_sleep(1); exception when query_canceled then null; end;
+			exit when clock_timestamp() > began + interval '0.4 s';
+		end loop;
+		raise query_canceled; end $$`
 	for name, c := range map[string]struct {
 		begin func(*fixture) (context.Context, context.CancelFunc)
 		after time.Duration
 	}{
 		"and then its caller left": {func(f *fixture) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(f.ctx)
-			time.AfterFunc(150*time.Millisecond, cancel)
+			time.AfterFunc(200*time.Millisecond, cancel)
 			return poolsql.WithTimeout(ctx, 50*time.Millisecond), cancel
 		}, 50 * time.Millisecond},
 		"and then its caller's deadline passed": {func(f *fixture) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithTimeout(f.ctx, 150*time.Millisecond)
+			ctx, cancel := context.WithTimeout(f.ctx, 200*time.Millisecond)
 			return poolsql.WithTimeout(ctx, 50*time.Millisecond), cancel
 		}, 50 * time.Millisecond},
 	} {
@@ -65,6 +71,9 @@ func TestTimeoutSaysWhichLimitRanOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
+			if err := conn.PingContext(f.ctx); err != nil { // so that there is a connection
+				t.Fatal(err)
+			}
 			ctx, cancel := c.begin(f)
 			defer cancel()
 			_, err = conn.ExecContext(ctx, slow)
@@ -177,15 +186,11 @@ func TestErrorAmongTheRowsComesOutOfThemOnceAndTyped(t *testing.T) {
 }
 
 func TestRowsThatAreCutAreNotSaidNotToHaveBeenAskedFor(t *testing.T) {
-	for _, query := range []string{"select g from generate_series(1, 100000) g", "select g from generate_series(1, $1::int) g"} {
-		t.Run(query, func(t *testing.T) {
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		t.Run(mode.String(), func(t *testing.T) {
 			var wires faults
-			f := open(t, 1, wires.on)
-			var args []any
-			if query[len(query)-8:] == "::int) g" {
-				args = append(args, 100000)
-			}
-			rows, err := f.db.QueryContext(f.ctx, query, args...)
+			f := open(t, 1, wires.on, func(cfg *poolsql.Config) { cfg.ConnConfig.DefaultQueryExecMode = mode })
+			rows, err := f.db.QueryContext(f.ctx, "select g from generate_series(1, 100000) g")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,4 +250,17 @@ func TestInterruptedCommitOfADrainIsUnknown(t *testing.T) {
 	if err := <-done; err != nil {
 		unknown(t, err)
 	}
+}
+
+// A server may be set up to tell the parameters with each error.
+func TestRefusedPlanIsMadeAnewWhereTheServerTellsTheParameters(t *testing.T) {
+	f := open(t, 1, func(cfg *poolsql.Config) {
+		cfg.ConnConfig.RuntimeParams["log_parameter_max_length_on_error"] = "-1"
+	})
+	f.exec("create table t (n int)")
+	f.exec("insert into t values (1)")
+	const query = "select * from t where n = $1"
+	f.exec(query, 1)
+	f.exec("alter table t add more int")
+	f.exec(query, 1)
 }

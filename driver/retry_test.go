@@ -3,6 +3,7 @@ package pooldriver_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -467,6 +468,26 @@ func TestFullServerIsWaitedForByThoseWhoMay(t *testing.T) {
 	f.hundred() // on the one that there is
 	if n := f.c.Stats().TotalConns; n > 2 {
 		t.Errorf("%d connections", n)
+	}
+}
+
+// Of another driver's errors nobody can say whether the statement ran, but for driver.ErrBadConn.
+func TestStatementOfAnotherDriverRunsAgainOnlyIfItDidNotRun(t *testing.T) {
+	testdb.NoLeaks(t)
+	for want, fails := range map[int]error{1: errBored, 3: driver.ErrBadConn} {
+		tries := 0
+		f := &fake{wrap: contextual}
+		db, _ := onFake(t, f, 1)
+		f.failing = func(_ int, op string) error {
+			if tries++; op == "exec" && tries < 3 {
+				return fails
+			}
+			return nil
+		}
+		_, err := db.ExecContext(poolsql.WithRetries(t.Context(), 5), "any")
+		if tries != want || (err == nil) != (want == 3) {
+			t.Errorf("%v: tried %d times: %v", fails, tries, err)
+		}
 	}
 }
 

@@ -62,6 +62,8 @@ type Session struct {
 	txEnds  time.Time     // when it has to be over; zero is no limit
 	txLimit Limit         // which limit that is
 	txAfter time.Duration // and how long it was
+	txIdle  time.Duration // how long the server lets it idle; 0 is no limit
+	idled   time.Duration // how long it did, before the operation under way
 
 	rows   rows
 	unread int                // rows that are open

@@ -142,9 +142,6 @@ func (c *Conn) refusedPlan(query string, err error) bool {
 	}
 	e := c.stmts.entries[query]
 	again := false
-	if pgErr.Where != "" { // inside a function or procedure, which has begun, and may have committed something
-		return false
-	}
 	switch pgErr.Routine { // names of the server's functions: its texts are translated, and the SQLSTATEs are shared with other errors
 	case "RevalidateCachedQuery", "FetchPreparedStatement":
 		again = e != nil
@@ -156,7 +153,14 @@ func (c *Conn) refusedPlan(query string, err error) bool {
 	if e != nil && (again || strings.HasPrefix(pgErr.Code, "42")) {
 		e.Value.(*prepared).stale = true
 	}
-	return again && c.pg.PgConn().TxStatus() == 'I'
+	return again && !begun(pgErr) && c.pg.PgConn().TxStatus() == 'I'
+}
+
+// begun reports whether the server may have met the error inside a function or procedure: then the statement has begun,
+// and a procedure may have committed something. Of what a statement runs inside, the server tells by at least two lines of
+// context; of the statement itself by none, or by one with its parameters, where it is set up to do so.
+func begun(err *pgconn.PgError) bool {
+	return err.Where != "" && (strings.Contains(err.Where, "\n") || !strings.Contains(err.Where, "$1 = "))
 }
 
 // unnamedArgs is args for a statement that may not be prepared by name: run with its parameters described first, so that

@@ -61,8 +61,13 @@ func (s *Session) boundTx(ctx context.Context, began mono.Time) {
 	if deadline, ok := ctx.Deadline(); ok {
 		s.txEnds, s.txLimit, s.txAfter = deadline, LimitContext, 0
 	}
+	o := priority.Peek(ctx)
+	exempt := s.conn.pg == nil || (o != nil && o.Exempt)
+	if s.txIdle = s.conn.opts.IdleInTransactionTimeout; exempt {
+		s.txIdle = 0
+	}
 	limit := s.conn.opts.TransactionTimeout
-	if o := priority.Peek(ctx); limit == 0 || s.conn.pg == nil || (o != nil && o.Exempt) {
+	if limit == 0 || exempt {
 		return
 	}
 	ends := time.Now().Add(limit)

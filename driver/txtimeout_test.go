@@ -281,8 +281,9 @@ func TestASessionThatTheServerEndsForIdlingInATransactionIsToldAsThat(t *testing
 			err := next(f, tx)
 			timeout := f.ranOut(err, pooldriver.LimitIdleInTransaction, limit)
 			var pgErr *pgconn.PgError
-			if !timeout.Closed || !errors.Is(err, pooldriver.ErrIdleInTransactionTimeout) ||
-				!errors.As(err, &pgErr) || pgErr.Code != "25P03" || errors.Is(err, pooldriver.ErrCommitUnknown) {
+			// Whether what the server said last still arrives is the network's affair.
+			if !timeout.Closed || timeout.Ran < limit-50*time.Millisecond || !errors.Is(err, pooldriver.ErrIdleInTransactionTimeout) ||
+				(errors.As(err, &pgErr) && pgErr.Code != "25P03") || errors.Is(err, pooldriver.ErrCommitUnknown) {
 				t.Errorf("%+v", timeout)
 			}
 			tx.Rollback()

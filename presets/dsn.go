@@ -23,11 +23,48 @@ func amend(dsn string, params ...param) string {
 	if isURL(dsn) {
 		return amendURL(dsn, params)
 	}
-	// A backslash at the very end stands for nothing. Before something else it would stand for that.
-	if end := strings.TrimRight(dsn, `\`); (len(dsn)-len(end))%2 == 1 {
-		dsn = dsn[:len(dsn)-1]
+	return strings.TrimLeft(endLast(dsn)+" "+keywords(params), " ")
+}
+
+// endLast returns a DSN of keywords and values such that more can be appended. Its last value may be nothing, or end with
+// a backslash, which stands for nothing at the very end; either would go on in what is appended.
+func endLast(dsn string) string {
+	for rest := dsn; ; {
+		_, value, found := strings.Cut(rest, "=")
+		if !found {
+			return dsn
+		}
+		value = strings.TrimLeft(value, dsnSpace)
+		end := valueEnd(value)
+		if end > len(value) {
+			dsn, value = dsn[:len(dsn)-1], value[:len(value)-1]
+		}
+		if value == "" {
+			return dsn + "''"
+		}
+		rest = value[min(end, len(value)):]
 	}
-	return strings.TrimLeft(dsn+" "+keywords(params), " ")
+}
+
+const dsnSpace = " \t\n\r\v\f"
+
+// valueEnd returns where the value that text begins with ends: behind the end of text if that is a lone backslash.
+func valueEnd(text string) int {
+	end, quoted := 0, strings.HasPrefix(text, "'")
+	if quoted {
+		end = 1
+	}
+	for ; end < len(text); end++ {
+		switch c := text[end]; {
+		case c == '\\':
+			end++
+		case quoted && c == '\'':
+			return end + 1
+		case !quoted && strings.IndexByte(dsnSpace, c) >= 0:
+			return end
+		}
+	}
+	return end
 }
 
 func isURL(dsn string) bool {

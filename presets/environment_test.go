@@ -81,7 +81,7 @@ func TestWhoIsMoreSpecificWins(t *testing.T) {
 		{name: "PG* and an empty DATABASE_URL", vars: with(asPG, "DATABASE_URL", "", "POOL_MAX_CONNECTIONS", "")},
 		{name: "URL over PG*", vars: with(wrongPG, "DATABASE_URL", database.TCPDSN)},
 		{name: "parts over URL", vars: with(right, "DATABASE_URL", wrong)},
-		{name: "parts over keywords", vars: with(right, "DATABASE_URL", `user=nobody password='it''s' host=127.0.0.1 port=1 dbname=x\`)},
+		{name: "parts over keywords", vars: with(right, "DATABASE_URL", `user=nobody password='it\'s' host=127.0.0.1 port=1 dbname=x\`)},
 		{name: "parts over PG*", vars: all(right, wrongPG)},
 		{name: "parts over the base", base: wrong, vars: right},
 		{name: "URL over the base", base: wrong, vars: map[string]string{"DATABASE_URL": database.TCPDSN}},

@@ -3,6 +3,7 @@ package presets_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"maps"
 	"os"
 	"slices"
@@ -129,3 +130,9 @@ func mustParse(t testing.TB, dsn string) *pgx.ConnConfig {
 	}
 	return cc
 }
+
+// driverOf is a driver as a connector.
+type driverOf struct{ d driver.Driver }
+
+func (d driverOf) Connect(context.Context) (driver.Conn, error) { return d.d.Open("") }
+func (d driverOf) Driver() driver.Driver                        { return d.d }

@@ -66,7 +66,7 @@ func readVariables() (*variables, []error) {
 	for _, part := range parts {
 		var failed env.ParseError
 		var want form
-		if !errors.As(part, &failed) || !errors.As(part, &want) {
+		if !errors.As(part, &failed) || !errors.As(failed.Err, &want) {
 			errs = append(errs, fmt.Errorf("a bug of poolsql: reading the environment failed with a %T", part))
 			continue
 		}

@@ -23,9 +23,9 @@ var errHoleAnswered = errors.New("a statement in a black hole was answered")
 
 func holeExperiment(l *lab, name, label string, byCtx bool) experiment {
 	plan := holePlan{
-		limit: time.Duration(l.scale(1000, 50)) * time.Millisecond,
+		limit: time.Duration(l.scale(1000, 300)) * time.Millisecond,
 		byCtx: byCtx,
-		bound: time.Duration(l.scale(20_000, 1200)) * time.Millisecond,
+		bound: time.Duration(l.scale(20_000, 1500)) * time.Millisecond,
 	}
 	return experiment{
 		name:  name,

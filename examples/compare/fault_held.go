@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +14,8 @@ import (
 type heldPlan struct {
 	callers   int
 	perCaller int
-	busy      int // callers of another pool who run statements all the while
+	long      time.Duration // what the statements that time out take if nobody cancels them
+	busy      int           // callers of another pool who run statements all the while
 }
 
 // held is what the callers saw. Safe for concurrent use.
@@ -107,7 +109,9 @@ func (p heldPlan) measure(ctx context.Context, own pools) ([]float64, error) {
 	}
 
 	h := &held{usual: percentile(usually.latencies, 0.5)}
-	out := load{callers: p.callers, perCaller: p.perCaller}.run(ctx, own.lend(h.sample))
+	out := load{callers: p.callers, perCaller: p.perCaller}.run(ctx, own.lend(func(ctx context.Context, client faultClient) error {
+		return h.sample(ctx, client, p.long)
+	}))
 	if out.err != nil {
 		return nil, out.err
 	}
@@ -122,12 +126,12 @@ func (p heldPlan) measure(ctx context.Context, own pools) ([]float64, error) {
 }
 
 // sample lets a statement time out and runs another.
-func (h *held) sample(ctx context.Context, client faultClient) error {
+func (h *held) sample(ctx context.Context, client faultClient, long time.Duration) error {
 	deadline := time.Now().Add(heldLimit)
-	err := pauseFor(ctx, client.exec, time.Minute, deadline)
+	err := pauseFor(ctx, client.exec, long, deadline)
 	returned := time.Now()
 	if !errors.Is(err, errOutOfTime) {
-		return errors.Join(errors.New("a statement of a minute did not time out"), err)
+		return errors.Join(fmt.Errorf("a statement of %v did not time out", long), err)
 	}
 	if err := client.selectOne(ctx); err != nil {
 		return err

@@ -13,8 +13,9 @@ import (
 // timeoutsPlan says how many statements run out of time on a pool that has a connection for each caller.
 type timeoutsPlan struct {
 	callers    int
-	perCaller  int // statements that time out
-	successors int // statements of the same caller after each of them
+	perCaller  int           // statements that time out
+	long       time.Duration // what half of them take if nobody cancels them
+	successors int           // statements of the same caller after each of them
 }
 
 // timeouts is one run of the plan.
@@ -27,7 +28,7 @@ type timeouts struct {
 }
 
 func timeoutsExperiment(l *lab) experiment {
-	plan := timeoutsPlan{callers: openConns, perCaller: l.scale(125, 3), successors: 10}
+	plan := timeoutsPlan{callers: openConns, perCaller: l.scale(125, 3), long: l.long(), successors: 10}
 	return experiment{
 		name:  "H/timeouts",
 		label: "1,000 timeouts, half in transactions, 8 connections",
@@ -99,7 +100,7 @@ func (t *timeouts) timeOut(ctx context.Context) error {
 	has := 5*time.Millisecond + rand.N(10*time.Millisecond)
 	needs := has
 	if n/2%2 == 0 {
-		needs = time.Minute
+		needs = t.plan.long
 	}
 	run := func(exec statement) error { return pauseFor(ctx, exec, needs, time.Now().Add(has)) }
 	if n%2 == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,6 +31,10 @@ func (l *lab) scale(full, quick int) int {
 	}
 	return full
 }
+
+// long is what a statement takes that is meant to be canceled. A cancel that is lost on its way costs as much, or what the
+// peer allows for it.
+func (l *lab) long() time.Duration { return time.Duration(l.scale(60_000, 1000)) * time.Millisecond }
 
 // database returns the DSN of the database to measure on. A server is started only when an experiment needs one.
 func (l *lab) database(ctx context.Context) (string, error) {

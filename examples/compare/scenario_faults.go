@@ -14,24 +14,24 @@ func faultGroup(l *lab) group {
 	busy := [4]string{"", "≤ 100", "", ""}
 	var experiments []experiment
 	add := func(e ...experiment) { experiments = append(experiments, e...) }
+	addFull := func(e experiment) {
+		if !l.quick { // it takes seconds, and shows that nothing works which another does not show
+			add(e)
+		}
+	}
 	add(
 		timeoutsExperiment(l),
-		heldExperiment(l, "H/held/quiet", "timed-out statement, 4 callers", quiet, heldPlan{callers: 4, perCaller: l.scale(100, 3)}),
+		heldExperiment(l, "H/held/quiet", "timed-out statement, 4 callers", quiet,
+			heldPlan{callers: 4, perCaller: l.scale(100, 3), long: l.long()}),
 		heldExperiment(l, "H/held/busy", "timed-out statement, 4 callers beside 64 busy ones", busy,
-			heldPlan{callers: 4, perCaller: l.scale(50, 2), busy: l.scale(64, 8)}),
+			heldPlan{callers: 4, perCaller: l.scale(50, 2), long: l.long(), busy: l.scale(64, 8)}),
 		restartExperiment(l, openConns),
 	)
-	if !l.quick { // it proves nothing that the one before does not prove
-		add(restartExperiment(l, 64))
-	}
-	add(downExperiment(l, "H/down", "server down, 1,000 callers", 0))
-	if !l.quick { // nor does this
-		add(downExperiment(l, "H/down/retries", "server down, 1,000 callers that allow retries", 5))
-	}
-	add(
-		holeExperiment(l, "H/hole/server", "black hole, statement timeout", false),
-		holeExperiment(l, "H/hole/context", "black hole, context", true),
-	)
+	addFull(restartExperiment(l, 64))
+	add(downExperiment(l, "H/down", "server down, 1,000 callers", [2]string{"≤ 1000", "≤ 1000"}, 0))
+	addFull(downExperiment(l, "H/down/retries", "server down, 1,000 callers that allow retries", [2]string{"their 1000", ""}, 5))
+	add(holeExperiment(l, "H/hole/server", "black hole, statement timeout", false))
+	addFull(holeExperiment(l, "H/hole/context", "black hole, context", true))
 	return group{
 		title:       "H. Statements that end badly: timeouts, a server that restarts or is down, a network that swallows everything",
 		columns:     faultNames(),

@@ -31,7 +31,7 @@ const (
 	beginReason  = "the second BEGIN would only be a warning, and the second transaction's end the first one's"
 	planReason   = "a plan that the server refuses is made anew, and the statement, which has not begun, is run again"
 	endedReason  = "an ended context is no bad connection: nothing was sent, so the connection stays"
-	lostReason   = "the error says what was lost and that the statement has not run; database/sql must not try it again elsewhere"
+	keptReason   = "the server is asked to cancel, and answers: the connection lives on, and the error holds the answer beside the context's"
 	closedReason = "who waits for a connection learns that the pool was closed, how long he had waited, and in what class"
 )
 
@@ -123,6 +123,7 @@ var planDiffers = []Difference{
 
 // contextDiffers are the differences where a context ends.
 func contextDiffers(e ending, as string) []Difference {
+	canceled := "SQLSTATE 57014 and " + as
 	return []Difference{
 		{
 			Case: e.name + " before the call", Steps: []string{"exec on a conn"},
@@ -137,20 +138,40 @@ func contextDiffers(e ending, as string) []Difference {
 			Want: "false", Got: "true", Reason: endedReason,
 		},
 		{
-			Case: e.name + " in a transaction's statement", Steps: []string{"commit: next", "rollback: next"},
-			Want: "driver.ErrBadConn", Got: "poolsql: connection lost, not sent", Reason: lostReason,
+			Case: e.name + " in a statement", Steps: []string{"exec", "exec#2", "exec#3", "exec with argument", "query", "row"},
+			Want: as, Got: canceled, Reason: keptReason,
 		},
 		{
-			Case: e.name + " in a transaction's statement", Steps: []string{"commit", "rollback"},
-			Want: "error conn closed", Got: "poolsql: connection lost, not sent", Reason: lostReason,
+			Case: e.name + " of a statement's preparation", Steps: []string{"sleep"},
+			Want: as, Got: canceled, Reason: keptReason,
+		},
+		{
+			Case: e.name + " in a transaction's statement", Steps: []string{"sleep", "sleep#2"},
+			Want: as, Got: canceled, Reason: keptReason,
+		},
+		{
+			Case: e.name + " in a transaction's statement", Steps: []string{"commit: next", "rollback: next"},
+			Want: "driver.ErrBadConn", Got: "SQLSTATE 25P02", Reason: keptReason,
+		},
+		{
+			Case: e.name + " in a transaction's statement", Steps: []string{"commit"},
+			Want: "error conn closed", Got: "pgx.ErrTxCommitRollback", Reason: keptReason,
+		},
+		{
+			Case: e.name + " in a transaction's statement", Steps: []string{"rollback"},
+			Want: "error conn closed", Got: "ok", Reason: keptReason,
+		},
+		{
+			Case: e.name + " in a Conn's statement", Steps: []string{"sleep"},
+			Want: as, Got: canceled, Reason: keptReason,
 		},
 		{
 			Case: e.name + " in a Conn's statement", Steps: []string{"next"},
-			Want: "driver.ErrBadConn", Got: "poolsql: connection lost, not sent", Reason: lostReason,
+			Want: "driver.ErrBadConn", Got: "ok", Reason: keptReason,
 		},
 		{
 			Case: e.name + " in a Conn's statement", Steps: []string{"close"},
-			Want: "sql.ErrConnDone", Got: "ok", Reason: lostReason,
+			Want: "sql.ErrConnDone", Got: "ok", Reason: keptReason,
 		},
 	}
 }

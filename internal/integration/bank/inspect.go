@@ -6,10 +6,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
 )
 
 // inspect complains of what a caller may never be told.
-func inspect(j *Journal, way *way, t *transfer, p *patience, sent bool, o Outcome, err error) {
+func inspect(j *Journal, way *way, t *transfer, p *patience, o Outcome, err error) {
 	if err == nil {
 		return
 	}
@@ -24,7 +26,9 @@ func inspect(j *Journal, way *way, t *transfer, p *patience, sent bool, o Outcom
 		j.complain("transfer %d (%s) ran twice: %v", t.id, way.name, err)
 	case answer != nil && answer.Code == "57014" && strings.Contains(answer.Message, "user request") && p.unlimited():
 		j.complain("transfer %d (%s) was canceled, but its caller did not ask for that: %v", t.id, way.name, err)
-	case way.commits && sent && o == Unknown && !told(err):
-		j.complain("transfer %d (%s): the outcome of the commit is unknown, and not told so: %T: %v", t.id, way.name, err, err)
+	case way.commits && o == Unknown && !errors.Is(err, pooldriver.ErrCommitUnknown) && answer == nil:
+		j.complain("transfer %d (%s): the outcome of the commit is unknown, and not told so: %s: %v", t.id, way.name, types(err), err)
+	case o == Unknown && !told(err):
+		j.complain("transfer %d (%s): the outcome is unknown, and not told so: %s: %v", t.id, way.name, types(err), err)
 	}
 }

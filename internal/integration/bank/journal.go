@@ -35,7 +35,7 @@ type Journal struct {
 
 	entries    []entry
 	complaints []string
-	overrun    time.Duration
+	overrun    [2]time.Duration // of single statements, and of transactions
 }
 
 func newJournal() *Journal { return &Journal{began: time.Now()} }
@@ -60,10 +60,14 @@ func (j *Journal) complain(format string, args ...any) {
 }
 
 // late notes by how much a caller came back after it had given up.
-func (j *Journal) late(d time.Duration) {
+func (j *Journal) late(w *way, d time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.overrun = max(j.overrun, d)
+	o := &j.overrun[0]
+	if w.commits {
+		o = &j.overrun[1]
+	}
+	*o = max(*o, d)
 }
 
 // Done is how many transfers have been acknowledged so far.
@@ -76,11 +80,12 @@ func (j *Journal) Complaints() []string {
 	return append([]string(nil), j.complaints...)
 }
 
-// Overrun is how late the latest of those callers came back who had given up.
-func (j *Journal) Overrun() time.Duration {
+// Overrun is how late the latest of those callers came back who had given up: of single statements, and of transactions,
+// whose end no caller cuts off.
+func (j *Journal) Overrun() (statements, transactions time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.overrun
+	return j.overrun[0], j.overrun[1]
 }
 
 // Count returns how many transfers ended with this outcome.
@@ -110,7 +115,7 @@ func (j *Journal) Answered(code string) int {
 	return n
 }
 
-// Kinds lists what callers were told, by kind: the outcome, the way, the types of the errors, and the text of the first one.
+// Kinds lists what callers were told, by kind: the outcome, the way, the types of the errors, and the begin of the first one.
 func (j *Journal) Kinds() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -122,7 +127,7 @@ func (j *Journal) Kinds() string {
 		}
 		kind := fmt.Sprintf("%s, %s: %s", e.outcome, e.way, types(e.err))
 		if count[kind]++; count[kind] == 1 {
-			first[kind] = strings.Join(strings.Fields(e.err.Error()), " ") // on one line
+			first[kind] = fmt.Sprintf("%.200s", strings.Join(strings.Fields(e.err.Error()), " ")) // on one line
 		}
 	}
 	var s strings.Builder
@@ -173,7 +178,9 @@ func (j *Journal) String() string {
 	for _, o := range []Outcome{Done, NotDone, Unknown} {
 		fmt.Fprintf(&s, ", %d %s (%.1f %%)", j.Count(o), o, 100*float64(j.Count(o))/float64(all))
 	}
-	fmt.Fprintf(&s, "; late by %s at most", j.Overrun().Round(time.Millisecond))
+	statements, transactions := j.Overrun()
+	fmt.Fprintf(&s, "; statements late by %s at most, transactions by %s",
+		statements.Round(time.Millisecond), transactions.Round(time.Millisecond))
 	return s.String()
 }
 

@@ -103,12 +103,12 @@ func (w *worker) transfer() time.Duration {
 		p = w.patience(ctx)
 	}
 	sent, err := way.do(p.ctx, w.load.db, &t)
-	p.end(w.load.journal)
+	p.end(way, w.load.journal)
 	outcome := judge(err)
 	if !sent && err != nil {
 		outcome = NotDone
 	}
-	inspect(w.load.journal, way, &t, p, sent, outcome, err)
+	inspect(w.load.journal, way, &t, p, outcome, err)
 	w.load.journal.write(entry{transfer: t, outcome: outcome, way: way.name, gaveUp: p.gone || p.limited, err: err})
 	if err != nil {
 		return max(breath, w.load.plan.Pause)

@@ -58,7 +58,7 @@ func evidence(err error) Outcome {
 	switch e := err.(type) {
 	case *lifecycle.AcquireError, *pooldriver.LostError:
 		return NotDone // whatever they wrap happened to somebody else
-	case *pooldriver.CommitError:
+	case *pooldriver.CommitError, *pooldriver.UnknownError:
 		return Unknown
 	case *pooldriver.TimeoutError:
 		return ofInterruption(&e.Interruption)
@@ -75,8 +75,11 @@ func evidence(err error) Outcome {
 	if err == sql.ErrTxDone || err == sql.ErrConnDone || err == pooldriver.ErrBusy {
 		return NotDone
 	}
-	if e, ok := err.(interface{ SafeToRetry() bool }); ok && e.SafeToRetry() {
-		return NotDone // nothing was sent, says pgx
+	if e, ok := err.(interface{ SafeToRetry() bool }); ok { // whatever it wraps, as errors.As has it
+		if e.SafeToRetry() {
+			return NotDone
+		}
+		return Unknown
 	}
 	if err == context.Canceled || err == context.DeadlineExceeded {
 		return 0
@@ -126,8 +129,16 @@ func sessionLost(e *pgconn.PgError) bool {
 	}
 }
 
-// told reports whether an unknown outcome of a COMMIT is told as such, and not left to guessing from what the network said.
+// told reports whether err, after which the outcome is unknown, says so, and does not leave its reader to guess it from what
+// the network said. A context's error alone says nothing; database/sql returns it for rows whatever the driver has to say.
 func told(err error) bool {
-	var answered *pgconn.PgError
-	return errors.Is(err, pooldriver.ErrCommitUnknown) || errors.As(err, &answered)
+	var (
+		lost     *pooldriver.UnknownError
+		late     *pooldriver.TimeoutError
+		canceled *pooldriver.CanceledError
+		ended    *pgconn.PgError // the session was
+	)
+	return errors.Is(err, pooldriver.ErrCommitUnknown) || errors.As(err, &lost) || errors.As(err, &late) ||
+		errors.As(err, &canceled) || errors.As(err, &ended) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -36,12 +36,15 @@ func TestEachErrorIsReadAsWhatItPromises(t *testing.T) {
 		{&pooldriver.CanceledError{Interruption: closed}, Unknown},
 		{&pooldriver.CanceledError{Interruption: pooldriver.Interruption{Closed: true, Unsent: true}}, NotDone},
 		{&pooldriver.CommitError{Err: io.EOF}, Unknown},
+		{&pooldriver.UnknownError{Err: &pgconn.PgError{Code: "40001"}}, Unknown},
 		{&pgconn.PgError{Code: "57P01"}, Unknown},
 		{&pgconn.PgError{Code: "08006"}, Unknown},
 		{fmt.Errorf("timeout: %w", context.DeadlineExceeded), Unknown},
 		{&pooldriver.RetryError{Tries: 1, First: &pgconn.PgError{Code: "40001"}, Err: refused}, NotDone},
 		{&pooldriver.RetryError{Tries: 1, First: io.ErrUnexpectedEOF, Err: refused}, Unknown},
 		{&pooldriver.RetryError{Tries: 3, First: &pgconn.PgError{Code: "40001"}, Err: refused}, Unknown},
+		{safe(true), NotDone},
+		{safe(false), Unknown},
 		{io.ErrUnexpectedEOF, Unknown},
 		{errors.Join(io.ErrUnexpectedEOF, refused), Unknown},
 		{errors.Join(refused, context.Canceled), NotDone},
@@ -51,3 +54,10 @@ func TestEachErrorIsReadAsWhatItPromises(t *testing.T) {
 		}
 	}
 }
+
+// safe is an error that says whether the statement may be repeated, whatever the one that it wraps says.
+type safe bool
+
+func (s safe) Error() string     { return "lost" }
+func (s safe) SafeToRetry() bool { return bool(s) }
+func (s safe) Unwrap() error     { return safe(!s) }

@@ -42,14 +42,14 @@ func (w *worker) patience(ctx context.Context) *patience {
 }
 
 // end is called when the transfer has returned, and tells the journal if it did so late.
-func (p *patience) end(j *Journal) {
+func (p *patience) end(w *way, j *Journal) {
 	now := time.Now()
 	p.gone = p.ctx.Err() != nil
 	if deadline, ok := p.ctx.Deadline(); ok && now.After(deadline) {
-		j.late(now.Sub(deadline))
+		j.late(w, now.Sub(deadline))
 	}
 	if p.timer != nil && !p.timer.Stop() {
-		j.late(max(0, now.Sub(<-p.left)))
+		j.late(w, max(0, now.Sub(<-p.left)))
 	}
 	p.cancel()
 }
