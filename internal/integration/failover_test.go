@@ -12,7 +12,7 @@ import (
 // waits for it.
 func TestTransfersSurviveFailover(t *testing.T) {
 	testdb.NoLeaks(t)
-	pair := testdb.Replicated(t)
+	pair := testdb.Replicated(t, testdb.Synchronous)
 	dsn := pair.DSN("target_session_attrs=read-write")
 	r := &rig{t: t, server: pair.Primary(), sideDSN: dsn, rules: bank.Rules{CanceledMayBeLost: true}}
 	r.createBank(dsn)
