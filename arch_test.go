@@ -70,6 +70,7 @@ var allowedInTests = map[string][]string{
 	"driver":    {"connector", "", "github.com/DATA-DOG/go-sqlmock"}, // the last is what users put inside in their tests
 	"priority":  {"database/sql/driver", "net"},                      // its errors must match, or not match, what these have
 	"lifecycle": {"net"},                                             // so must its, and an example keeps network connections
+	"presets":   {"github.com/DATA-DOG/go-sqlmock"},                  // an inner driver that no DSN stands beside
 	"":          {pgxModule},
 }
 
