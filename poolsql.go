@@ -70,6 +70,9 @@ type (
 	RetryError = pooldriver.RetryError
 	// LostError says that a connection was lost before a statement was sent. See [pooldriver.LostError].
 	LostError = pooldriver.LostError
+	// UnknownError says that a connection was lost after a statement was sent: nobody knows whether it ran. See
+	// [pooldriver.UnknownError].
+	UnknownError = pooldriver.UnknownError
 )
 
 // The classes. A call that names none is Normal.

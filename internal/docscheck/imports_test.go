@@ -30,4 +30,4 @@ var packages = map[string]string{
 }
 
 // given are the variables that a block may take for granted.
-const given = "ctx context.Context, db *sql.DB, pool *poolsql.Connector, dsn string"
+const given = "ctx context.Context, db *sql.DB, pool *poolsql.Connector, dsn string, id, from, to int64, item string"
