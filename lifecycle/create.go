@@ -82,13 +82,16 @@ func (p *Pool[T]) create(r *resource[T]) {
 		}
 		p.createDone(r, value, took)
 	}()
-	value, err = p.make()
+	p.mu.Lock()
+	timeout := p.cfg.CreateTimeout
+	p.mu.Unlock()
+	value, err = p.make(timeout)
 }
 
 // make calls the user's Create. A panic on this goroutine would end the program where the caller's would not, so it
 // becomes an error.
-func (p *Pool[T]) make() (value T, err error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.CreateTimeout)
+func (p *Pool[T]) make(timeout time.Duration) (value T, err error) {
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {
@@ -117,9 +120,7 @@ func (p *Pool[T]) createDone(r *resource[T], value T, took time.Duration) {
 	p.counts.createTime += took
 	p.note(&rep, Event{Kind: KindCreate, Resource: r.id, Duration: took})
 	p.watchLocked()
-	if p.cfg.MaxLifetime > 0 {
-		r.expires = now.Add(p.lifetime())
-	}
+	r.expires = p.expiry(r)
 	// What was true when the creation began need not be true any more: the pool may have been shut, reset or shrunk.
 	if reason := p.fateLocked(r, now, EndNone); reason != EndNone {
 		p.removeLocked(r, reason, now, &rep)
@@ -151,13 +152,17 @@ func (p *Pool[T]) learnLocked(began mono.Time) {
 	}
 }
 
-// lifetime is the maximum lifetime less a random part of the jitter.
-func (p *Pool[T]) lifetime() time.Duration {
+// expiry returns when r becomes too old: the maximum lifetime, less a random part of the jitter, after its creation. 0 is
+// never.
+func (p *Pool[T]) expiry(r *resource[T]) mono.Time {
 	d := p.cfg.MaxLifetime
+	if d == 0 || r.created == 0 { // or not created yet
+		return 0
+	}
 	if p.cfg.LifetimeJitter > 0 {
 		d -= rand.N(p.cfg.LifetimeJitter)
 	}
-	return d
+	return r.created.Add(d)
 }
 
 func (p *Pool[T]) createFailed(r *resource[T], took time.Duration, err error) {

@@ -36,6 +36,10 @@ func (p *Pool[T]) lookForLeaks() {
 	p.mu.Lock()
 	p.watched = false
 	next := p.cfg.LeakThreshold
+	if next == 0 { // it was switched off meanwhile
+		p.mu.Unlock()
+		return
+	}
 	for _, r := range p.all {
 		if r.state != InUse || r.req.Exempt || r.reported == r.epoch {
 			continue

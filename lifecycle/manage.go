@@ -91,36 +91,6 @@ func (p *Pool[T]) fillEndLocked(n int, err error) error {
 	return nil
 }
 
-// Resize changes the minimum and the maximum while the pool is in use. Resources above a lowered maximum are destroyed,
-// idle ones at once, held ones when they are released. It fails, and changes nothing, if the numbers contradict each
-// other or the reserve.
-func (p *Pool[T]) Resize(minimum, maximum int) error {
-	now := mono.Now()
-	var b priority.Batch
-	var rep report[T]
-	p.mu.Lock()
-	cfg := p.cfg
-	cfg.Min, cfg.Max = minimum, maximum
-	if err := cfg.validate(); err != nil {
-		p.mu.Unlock()
-		return fmt.Errorf("lifecycle: %w", err)
-	}
-	p.cfg.Min, p.cfg.Max = minimum, maximum
-	p.note(&rep, Event{Kind: KindResize, Count: maximum})
-	surplus := max(0, min(p.live-maximum, len(p.idle)))
-	for _, r := range p.idle[:surplus] { // the longest idle
-		p.retireLocked(r, EndShrunk, now, &rep)
-	}
-	p.idle = slices.Delete(p.idle, 0, surplus)
-	p.breakDeadlockLocked(&b)
-	p.planLocked(&rep)
-	p.changedLocked()
-	p.mu.Unlock()
-	b.Wake()
-	p.carryOut(&rep)
-	return nil
-}
-
 // Evict ends the resource with this id, at once if it is idle, else when it is released, and reports whether there was
 // such a one.
 func (p *Pool[T]) Evict(id uint64) bool {

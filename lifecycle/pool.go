@@ -23,7 +23,7 @@ const (
 // A Pool keeps resources, lends each to one holder at a time, and lends them in the order that package priority has.
 // Safe for concurrent use.
 type Pool[T any] struct {
-	cfg Config[T] // private copy with defaults; Min and Max in it are guarded by mu
+	cfg Config[T] // private copy with defaults; what of it is in Settings is guarded by mu
 
 	ctx    context.Context // of creations; ended by Close and Drain
 	cancel context.CancelFunc

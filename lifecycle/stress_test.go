@@ -295,6 +295,20 @@ func (s *stress) manage() {
 	}
 }
 
+// reconfigure changes every setting.
+func (s *stress) reconfigure() {
+	maximum := 2 + rand.N(8)
+	err := s.Configure(lifecycle.Settings{
+		Min: rand.N(maximum), Max: maximum, MaxCreating: 1 + rand.N(4), Reserve: rand.N(maximum), AgingShare: 2 + rand.N(4),
+		MaxWaiting: 10 + rand.N(20), AcquireTimeout: 10*time.Millisecond + rand.N(20*time.Millisecond),
+		IdleTimeout: rand.N(20 * time.Millisecond), MaxLifetime: 20*time.Millisecond + rand.N(50*time.Millisecond),
+		LeakThreshold: rand.N(2 * time.Millisecond),
+	})
+	if err != nil {
+		s.t.Error(err)
+	}
+}
+
 func TestStressNobodySharesAndNothingIsLost(t *testing.T) {
 	testdb.NoLeaks(t)
 	s := newStress(t, lifecycle.Config[*thing]{
@@ -320,10 +334,7 @@ func TestStressWithEverythingOn(t *testing.T) {
 			s.manage()
 			return
 		}
-		maximum := 2 + rand.N(8)
-		if err := s.Resize(rand.N(maximum), maximum); err != nil {
-			s.t.Error(err)
-		}
+		s.reconfigure()
 	})
 	told.checkBalance(t)
 }

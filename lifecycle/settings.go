@@ -1,0 +1,111 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// Settings are what of a [Config] can change while the pool is in use. Each field means what the one of its name means
+// there, and zero is its default.
+type Settings struct {
+	Min, Max, MaxCreating           int
+	AcquireTimeout, CreateTimeout   time.Duration
+	IdleTimeout, KeepInterval       time.Duration
+	MaxLifetime, LifetimeJitter     time.Duration
+	LeakThreshold                   time.Duration
+	Reserve, AgingShare, MaxWaiting int
+}
+
+func (c *Config[T]) settings() Settings {
+	return Settings{
+		Min: c.Min, Max: c.Max, MaxCreating: c.MaxCreating,
+		AcquireTimeout: c.AcquireTimeout, CreateTimeout: c.CreateTimeout,
+		IdleTimeout: c.IdleTimeout, KeepInterval: c.KeepInterval,
+		MaxLifetime: c.MaxLifetime, LifetimeJitter: c.LifetimeJitter,
+		LeakThreshold: c.LeakThreshold,
+		Reserve:       c.Reserve, AgingShare: c.AgingShare, MaxWaiting: c.MaxWaiting,
+	}
+}
+
+// set writes the fields of s and no others, which are read without the lock.
+func (c *Config[T]) set(s Settings) {
+	c.Min, c.Max, c.MaxCreating = s.Min, s.Max, s.MaxCreating
+	c.AcquireTimeout, c.CreateTimeout = s.AcquireTimeout, s.CreateTimeout
+	c.IdleTimeout, c.KeepInterval = s.IdleTimeout, s.KeepInterval
+	c.MaxLifetime, c.LifetimeJitter = s.MaxLifetime, s.LifetimeJitter
+	c.LeakThreshold = s.LeakThreshold
+	c.Reserve, c.AgingShare, c.MaxWaiting = s.Reserve, s.AgingShare, s.MaxWaiting
+}
+
+// Settings returns the settings in force, with their defaults.
+func (p *Pool[T]) Settings() Settings {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cfg.settings()
+}
+
+// Configure puts s in force while the pool is in use, all of it at the same instant. It fails, and changes nothing, if s
+// contradicts itself.
+//
+// Nobody who waits or holds something loses it: resources above a lowered maximum are destroyed, idle ones at once, held
+// ones when they come back; those above a lowered MaxWaiting stay in the queue. Who waits is served by the new reserve at
+// once, and a changed AcquireTimeout counts from when he came. What exists gets a new lifetime, reckoned from its
+// creation. A creation that is under way keeps its CreateTimeout.
+func (p *Pool[T]) Configure(s Settings) error {
+	return p.configure(func(cfg *Config[T]) { cfg.set(s) })
+}
+
+// Resize is Configure for the minimum and the maximum alone.
+func (p *Pool[T]) Resize(minimum, maximum int) error {
+	return p.configure(func(cfg *Config[T]) { cfg.Min, cfg.Max = minimum, maximum })
+}
+
+func (p *Pool[T]) configure(change func(*Config[T])) error {
+	now := mono.Now()
+	var b priority.Batch
+	var rep report[T]
+	p.mu.Lock()
+	cfg := p.cfg
+	change(&cfg)
+	if err := cfg.validate(); err != nil {
+		p.mu.Unlock()
+		return fmt.Errorf("lifecycle: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	p.configureLocked(cfg.settings(), now, &b, &rep)
+	p.mu.Unlock()
+	b.Wake()
+	p.carryOut(&rep)
+	return nil
+}
+
+func (p *Pool[T]) configureLocked(s Settings, now mono.Time, b *priority.Batch, rep *report[T]) {
+	old := p.cfg.settings()
+	p.cfg.set(s)
+	if s.Min != old.Min || s.Max != old.Max {
+		p.note(rep, Event{Kind: KindResize, Count: s.Max})
+	}
+	p.sched.SetLimits(p.cfg.limits(p.sched.Limits().Permits))
+	p.allowance = min(p.allowance, s.MaxCreating)
+	if s.MaxLifetime != old.MaxLifetime || s.LifetimeJitter != old.LifetimeJitter {
+		for _, r := range p.all {
+			r.expires = p.expiry(r)
+		}
+	}
+	if p.phase == open {
+		p.evictLocked(now, rep) // what is above the maximum too
+		p.dispatchLocked(now, b)
+	}
+	p.breakDeadlockLocked(b)
+	if s.KeepInterval != old.KeepInterval {
+		p.alarmAt = 0 // the next round is reckoned anew
+	}
+	p.planLocked(rep)
+	if s.LeakThreshold != old.LeakThreshold && s.LeakThreshold > 0 && p.live > 0 && p.phase == open {
+		p.watchInLocked(leakPause) // some may be over it already
+	}
+	p.changedLocked()
+}
