@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"io"
 	"math"
 	"runtime"
 	"strings"
@@ -18,26 +17,35 @@ var mayBeZero = map[string]bool{
 	"allocs/op":          true,
 
 	// Of those who lose a connection, nobody keeps it; of those who do not, no next statement may be late.
-	"caller returns after its deadline, p99 (ms)":       true,
-	"connection serves again after that, p50 (ms)":      true,
-	"the same, p99 (ms)":                                true,
-	"from the deadline until it serves again, p50 (ms)": true,
+	"caller returns late by, p99 (ms)":     true,
+	"connection busy after that, p50 (ms)": true,
+	"connection busy after that, p99 (ms)": true,
+	"late and busy, p50 (ms)":              true,
 
-	"stray cancels in 10,000 statements after them, all rounds": true,
-	"other failures among these, all rounds":                    true,
-	"failed statements, all rounds":                             true,
-	"server accepts → 80 % of the former rate (s)":              true,
-	"failures that name the cause (%)":                          true,
+	"first 8 server processes still there": true,
+	"stray 57014 in 10,000 successors":     true,
+	"other failures of successors":         true,
+	"failed statements":                    true,
+	"back to 80 % of the rate after (s)":   true,
+	"attempts to connect per second":       true,
+	"failures that name the cause (%)":     true,
 }
 
-// certain names what poolsql reaches on any machine, however busy it is.
-var certain = map[string]float64{
-	"connections opened, the first 8 included":                  openConns,
-	"server processes met":                                      openConns,
-	"stray cancels in 10,000 statements after them, all rounds": 0,
-	"other failures among these, all rounds":                    0,
-	"failed statements, all rounds":                             0,
-	"failures that name the cause (%)":                          100,
+// interval is what a value must lie in, both ends included.
+type interval struct{ from, to float64 }
+
+// certain names what poolsql reaches on any machine, however busy it is. Where the peers do not reach it on any, it shows
+// that something was measured. A server so busy that it does not answer to a cancel in time costs a connection.
+var certain = map[string]interval{
+	"connections opened, these included":   {openConns, 2 * openConns},
+	"first 8 server processes still there": {1, openConns},
+	"stray 57014 in 10,000 successors":     {0, 0},
+	"other failures of successors":         {0, 0},
+	"failed statements":                    {0, 0},
+	"attempts to connect per second":       {0, 15},
+	"failures that name the cause (%)":     {100, 100},
+	"caller returns after (s)":             {0.25, 3.99},
+	"slot usable again after that (s)":     {0, 3.99},
 }
 
 // checkValues fails for a value that no working measurement can give.
@@ -59,7 +67,7 @@ func checkValues(t testing.TB, g group, e experiment, r result) {
 			if measure.name == "errors, all rounds" && v != 0 {
 				t.Errorf("%s, %s: %v operations failed", e.name, column, v)
 			}
-			if want, ok := certain[measure.name]; ok && column == poolSQL && v != want {
+			if want, ok := certain[measure.name]; ok && column == poolSQL && (v < want.from || v > want.to) {
 				t.Errorf("%s, %s, %s = %v, want %v", e.name, column, measure.name, v, want)
 			}
 		}
@@ -78,7 +86,7 @@ func TestQuickRunPrintsTheChosenTablesAndTheMachine(t *testing.T) {
 	db := testdb.New(t)
 
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-quick", "-run", "^(A/1|C/64)$", "-dsn", db.DSN}, &out, io.Discard); err != nil {
+	if err := run(t.Context(), []string{"-quick", "-run", "^(A/1|C/64)$", "-dsn", db.DSN}, &out, t.Output()); err != nil {
 		t.Fatal(err)
 	}
 	printed := out.String()
@@ -104,7 +112,7 @@ func TestQuickExperimentsFillEveryRowWithSaneNumbers(t *testing.T) {
 	defer closeLab(t, l)
 	for _, g := range allGroups(l) {
 		t.Run(g.title[:1], func(t *testing.T) {
-			results, err := g.run(t.Context(), 1, io.Discard)
+			results, err := g.run(t.Context(), 1, t.Output())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,12 +144,15 @@ func BenchmarkExperiments(b *testing.B) {
 				var r result
 				for b.Loop() {
 					var err error
-					if r, err = g.runExperiment(b.Context(), e, 1, io.Discard); err != nil {
+					if r, err = g.runExperiment(b.Context(), e, 1, b.Output()); err != nil {
 						b.Fatal(err)
 					}
 				}
 				checkValues(b, g, e, r)
 				for arm, column := range g.columns {
+					if e.arms[arm] == nil {
+						continue
+					}
 					unit := strings.NewReplacer(" ", "-", ",", "").Replace(column + ":" + e.measures[0].name)
 					b.ReportMetric(r.column(arm, 0)[0], unit)
 				}
@@ -152,15 +163,15 @@ func BenchmarkExperiments(b *testing.B) {
 
 func TestRunRefusesWhatItCannotDo(t *testing.T) {
 	for name, args := range map[string][]string{
-		"no round":           {"-rounds", "0"},
-		"a broken pattern":   {"-run", "("},
-		"nothing that match": {"-run", "no such experiment"},
-		"an unknown flag":    {"-fast"},
-		"a stray argument":   {"A/1"},
+		"fewer than no rounds": {"-rounds", "-1"},
+		"a broken pattern":     {"-run", "("},
+		"nothing that match":   {"-run", "no such experiment"},
+		"an unknown flag":      {"-fast"},
+		"a stray argument":     {"A/1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			if err := run(t.Context(), args, &out, io.Discard); err == nil {
+			if err := run(t.Context(), args, &out, t.Output()); err == nil {
 				t.Errorf("no error; output: %s", out.String())
 			}
 		})

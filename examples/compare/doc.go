@@ -1,7 +1,8 @@
 // Command compare measures poolsql and its peers side by side, in one process and one run.
 //
-//	go run ./compare                      # everything, 5 rounds, on a PostgreSQL of its own
+//	go run ./compare                      # everything, 5 rounds (H: 1), on a PostgreSQL of its own
 //	go run ./compare -run '^[AB]/'        # the experiments whose name matches
+//	go run ./compare -run '^H/'           # what faults cost: some 4 minutes
 //	go run ./compare -dsn "$DATABASE_URL" # on your server; it is only asked to select and to sleep, and H restarts one of its own
 //
 // It prints one Markdown table per group to standard output and its progress to standard error.
@@ -32,13 +33,23 @@
 //     the work 2 ms (the spike of HikariCP's documentation).
 //   - G: a queue with 100 waiters and one with a million: what to enter, to leave and to hand over costs, on the queue
 //     alone and with a goroutine behind each waiter. The latter needs some 5 GiB.
-//   - H: statements that end badly. Its table has no ratios but a column of targets, which are poolsql's own. A statement
-//     that times out, by its context: what it costs in connections, whether its cancel hits one that comes after, and when
-//     its connection serves again, less what the next statement takes anyway; "beside 64 busy callers" means another pool
-//     of 64 connections, all of them in use. A server that is restarted, while 64 callers run statements of 5 ms that they
-//     allow to be repeated; the rate is taken over a quarter of a second. A server that is down, whose callers have a second
-//     for each call and come back 100 ms after it has failed. A network that takes everything and answers nothing, the
-//     requests to cancel included, until the caller has returned; from then on new connections come through. "> 20" was
-//     given up. What stands for the network is a proxy of this program; the peers have no acquire timeout, so their callers
-//     get a deadline.
+//   - H: statements that end badly, against peers that have their defaults, and against pgx's handler that cancels instead
+//     of closing. It has no ratios but a column of targets, which are poolsql's own.
+//   - H, timeouts: 8 callers on 8 connections run 1,000 statements that outlast their context by far, or by next to nothing,
+//     so that the cancel and the answer meet. Half of them are in transactions. Each is followed by 10 that have time,
+//     the first of which runs for 3 ms: a cancel that comes late hits only what runs. What was opened is counted by the
+//     pool's hook and its dialer, and which processes stayed is asked of the server.
+//   - H, held: a caller who is alone on a pool of one connection lets a statement time out and runs another. "Late by" is
+//     from the deadline until the call returns; "busy after that" until the next statement was answered, less what it
+//     takes when nothing has happened; both as the caller sees them. Four do so at once. The 64 busy callers have
+//     another pool, of 64 connections, and run "select 1" as fast as they can.
+//   - H, restart: 64 callers run statements of 5 ms, which they allow to be repeated, and which only poolsql does. The
+//     time begins when the server accepts connections; the rate is that of a quarter of a second, against the one before.
+//   - H, down: the callers have a second for each call and come back 100 ms after it has failed. Dials are counted.
+//   - H, hole: a network that takes everything and answers nothing, the requests to cancel included, until the caller has
+//     returned. From then on new connections come through. "> 10" was given up after 10 seconds. A proxy of this program
+//     stands for that network, and for the server that is down.
+//
+// H runs once by default, as it has hundreds of samples of most things and takes minutes. The peers have no acquire
+// timeout, so their callers get a deadline.
 package main

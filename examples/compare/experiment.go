@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ type group struct {
 	columns     []string
 	ratios      []ratio
 	experiments []experiment
+	limit       time.Duration // of one run of one arm; see arm.within
+	rounds      int           // unless others are asked for; 0 is defaultRounds
 }
 
 // ratio is a column that divides one peer's value by another's, both named as in group.columns.
@@ -49,6 +52,11 @@ type result struct {
 	values [][][]float64
 }
 
+const defaultRounds = 5
+
+// times returns how often the group is run where so many rounds are asked for; 0 is none in particular.
+func (g group) times(asked int) int { return cmp.Or(asked, g.rounds, defaultRounds) }
+
 // run measures all experiments of the group, one after the other.
 func (g group) run(ctx context.Context, rounds int, progress io.Writer) ([]result, error) {
 	results := make([]result, 0, len(g.experiments))
@@ -73,7 +81,7 @@ func (g group) runExperiment(ctx context.Context, e experiment, rounds int, prog
 			}
 			runtime.GC()
 			start := time.Now()
-			values, err := e.arms[i](ctx)
+			values, err := e.arms[i].within(ctx, g.limit, progress)
 			if err != nil {
 				return result{}, fmt.Errorf("%s, %s: %w", e.name, g.columns[i], err)
 			}

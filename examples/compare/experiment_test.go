@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // recorded is an experiment whose arms write down their turn and return values that tell arm and round.
 func recorded(order *[]string, names ...string) (group, experiment) {
-	g := group{title: "T", columns: names, ratios: []ratio{{names[1], names[0]}}}
+	g := group{title: "T", limit: time.Minute, columns: names, ratios: []ratio{{names[1], names[0]}}}
 	e := experiment{name: "T/1", measures: []measure{{name: "x"}, {name: "events", total: true}}}
 	for i, name := range names {
 		rounds := 0
@@ -64,7 +65,7 @@ func TestTableShowsTargetsBoundsAndWhatIsNotMeasured(t *testing.T) {
 	returns := func(values ...float64) arm {
 		return func(context.Context) ([]float64, error) { return values, nil }
 	}
-	g := group{title: "T", columns: []string{"a", "b", "c"}, experiments: []experiment{{
+	g := group{title: "T", limit: time.Minute, columns: []string{"a", "b", "c"}, experiments: []experiment{{
 		name:     "T/1",
 		measures: []measure{{name: "wait (s)", digits: 2, bound: 20, target: "≤ 1"}, {name: "events"}},
 		arms:     []arm{returns(19.994, 1), returns(20.1, 2), nil},
@@ -92,7 +93,7 @@ func TestTableShowsTargetsBoundsAndWhatIsNotMeasured(t *testing.T) {
 
 func TestFailingArmEndsTheRunAndIsNamed(t *testing.T) {
 	broken := errors.New("broken")
-	g := group{columns: []string{"a"}}
+	g := group{columns: []string{"a"}, limit: time.Minute}
 	e := experiment{name: "T/1", measures: []measure{{name: "x"}}, arms: []arm{
 		func(context.Context) ([]float64, error) { return nil, broken },
 	}}
@@ -103,7 +104,7 @@ func TestFailingArmEndsTheRunAndIsNamed(t *testing.T) {
 }
 
 func TestArmWithoutAValueForEachMeasureIsRefused(t *testing.T) {
-	g := group{columns: []string{"a"}}
+	g := group{columns: []string{"a"}, limit: time.Minute}
 	e := experiment{name: "T/1", measures: []measure{{name: "x"}}, arms: []arm{
 		func(context.Context) ([]float64, error) { return nil, nil },
 	}}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -21,18 +20,18 @@ const holeRetry = 10 * time.Millisecond
 // errHoleAnswered is a failure of the experiment itself.
 var errHoleAnswered = errors.New("a statement in a black hole was answered")
 
-func holeExperiment(l *lab, name, label string, byCtx bool) experiment {
+func holeExperiment(l *lab, name, label string, byCtx bool, bound time.Duration) experiment {
 	plan := holePlan{
 		limit: time.Duration(l.scale(1000, 300)) * time.Millisecond,
 		byCtx: byCtx,
-		bound: time.Duration(l.scale(20_000, 1500)) * time.Millisecond,
+		bound: bound,
 	}
 	return experiment{
 		name:  name,
-		label: fmt.Sprintf("%s of %v", label, plan.limit),
+		label: label,
 		measures: []measure{
 			{name: "caller returns after (s)", digits: 2, bound: plan.bound.Seconds(), target: "≤ 2"},
-			{name: "its slot is usable again after that (s)", digits: 2, bound: plan.bound.Seconds(), target: "≤ 1"},
+			{name: "slot usable again after that (s)", digits: 2, bound: plan.bound.Seconds(), target: "≤ 1"},
 		},
 		arms: faultArms(l.database, func(ctx context.Context, peer faultPeer, dsn string) ([]float64, error) {
 			return measureHole(ctx, peer, dsn, plan)

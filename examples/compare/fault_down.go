@@ -46,7 +46,7 @@ func downExperiment(l *lab, name, label string, targets [2]string, retries int) 
 		label: label,
 		measures: []measure{
 			{name: "attempts to connect per second", digits: 1, target: "≤ 5"},
-			{name: "callers fail after, p50 (ms)", digits: 1, target: targets[0]},
+			{name: "callers fail after, p50 (ms)", digits: 2, target: targets[0]},
 			{name: "callers fail after, max (ms)", digits: 1, target: targets[1]},
 			{name: "failures that name the cause (%)", digits: 1, target: "100"},
 		},

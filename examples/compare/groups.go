@@ -1,10 +1,15 @@
 package main
 
-import "regexp"
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
 
 // allGroups is everything this program can measure, in the order of its output.
 func allGroups(l *lab) []group {
-	return []group{
+	groups := []group{
 		overheadGroup(l),
 		contentionGroup(l),
 		selectGroup(l),
@@ -14,6 +19,10 @@ func allGroups(l *lab) []group {
 		depthGroup(l),
 		faultGroup(l),
 	}
+	for i := range groups {
+		groups[i].limit = l.limit()
+	}
+	return groups
 }
 
 // choose keeps the experiments whose name matches, and the groups that still have one.
@@ -33,6 +42,21 @@ func choose(groups []group, match *regexp.Regexp) []group {
 		chosen = append(chosen, g)
 	}
 	return chosen
+}
+
+// describeRounds says how often each of the groups was run.
+func describeRounds(groups []group, asked int) string {
+	var parts []string
+	for _, g := range groups {
+		if times := g.times(asked); times != groups[0].times(asked) {
+			parts = append(parts, fmt.Sprintf("%s %d", g.title[:1], times))
+		}
+	}
+	text := strconv.Itoa(groups[0].times(asked))
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	return text
 }
 
 func experimentNames(groups []group) []string {

@@ -36,6 +36,10 @@ func (l *lab) scale(full, quick int) int {
 // peer allows for it.
 func (l *lab) long() time.Duration { return time.Duration(l.scale(60_000, 1000)) * time.Millisecond }
 
+// limit is how long one run of one arm may take: many times what it does take. It includes the start of a server, whose
+// programs may have to be downloaded first.
+func (l *lab) limit() time.Duration { return time.Duration(l.scale(5, 2)) * time.Minute }
+
 // database returns the DSN of the database to measure on. A server is started only when an experiment needs one.
 func (l *lab) database(ctx context.Context) (string, error) {
 	l.used = true

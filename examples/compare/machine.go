@@ -17,7 +17,7 @@ var measuredModules = []struct{ name, path string }{
 }
 
 // describeMachine returns the line without which the tables could not be compared with any others.
-func describeMachine(ctx context.Context, l *lab, rounds int) (string, error) {
+func describeMachine(ctx context.Context, l *lab, rounds string) (string, error) {
 	server, err := l.serverVersion(ctx)
 	if err != nil {
 		return "", err
@@ -25,7 +25,7 @@ func describeMachine(ctx context.Context, l *lab, rounds int) (string, error) {
 	if server == "" {
 		server = "not used"
 	}
-	line := fmt.Sprintf("%s %s/%s, %d CPUs (GOMAXPROCS %d), PostgreSQL: %s, rounds: %d",
+	line := fmt.Sprintf("%s %s/%s, %d CPUs (GOMAXPROCS %d), PostgreSQL: %s, rounds: %s",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.GOMAXPROCS(0), server, rounds)
 	if l.quick {
 		line += " (quick: the numbers mean nothing)"

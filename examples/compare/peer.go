@@ -10,7 +10,7 @@ const (
 	puddlePool = "puddle"
 	poolSQL    = "poolsql"
 	reserveSQL = "poolsql, HighReserve 1"
-	cancelSQL  = "database/sql, pgx's cancel handler"
+	cancelSQL  = "database/sql, cancel handler"
 )
 
 // openConns is the number of connections of every pool but the one of the spike.

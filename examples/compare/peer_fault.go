@@ -25,7 +25,7 @@ type faultSetup struct {
 
 	// limit is the statement timeout, which every peer has the server told of. 0 is none.
 	limit time.Duration
-	// census is told of every connection opened.
+	// census, if set, counts what is dialed and opened.
 	census *census
 }
 
@@ -38,6 +38,7 @@ func (s faultSetup) config() (*pgx.ConnConfig, error) {
 	if s.dial != nil {
 		config.DialFunc = s.dial
 	}
+	s.census.watch(config)
 	return config, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,6 +38,9 @@ type link struct {
 // errServerDown is what dial returns when the proxy is down, so that a caller's error can be searched for it in any
 // system's language.
 var errServerDown = errors.New("the proxy was told to be down")
+
+// proxyDial bounds the proxy's own dials, for which close waits.
+const proxyDial = 5 * time.Second
 
 // newProxy starts a proxy in front of the server of config.
 func newProxy(config *pgx.ConnConfig) (*proxy, error) {
@@ -86,7 +90,7 @@ func (p *proxy) cut() {
 	p.closed = true
 	p.listener.Close()
 	for l := range p.links {
-		_ = l
+		p.endLocked(l)
 	}
 }
 
@@ -135,7 +139,7 @@ func (p *proxy) serve(l *link) {
 		<-l.over
 		return
 	}
-	server, err := net.Dial(p.network, p.address)
+	server, err := net.DialTimeout(p.network, p.address, proxyDial)
 	if err != nil || !p.join(l, server) {
 		return
 	}
