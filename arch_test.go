@@ -31,6 +31,7 @@ type part struct {
 var parts = []part{
 	{dir: "internal/mono", rank: -1, never: []string{"database/sql", "net/http"}},
 	{dir: "internal/sqltext", rank: -1, never: []string{"database/sql", "net/http"}},
+	{dir: "internal/dsn", rank: -1, never: []string{"database/sql", "net/http"}},
 	{dir: "priority", rank: 0, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "lifecycle", rank: 1, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "driver", name: "pooldriver", rank: 2, external: []string{pgxModule}, never: []string{"net/http"}},
@@ -38,6 +39,7 @@ var parts = []part{
 	{dir: "otel", name: "poolotel", rank: 2, external: []string{
 		"go.opentelemetry.io/otel", "github.com/XSAM/otelsql", "github.com/prometheus/client_golang",
 	}},
+	{dir: "connector/pgbouncer", rank: 2, external: []string{pgxModule}, never: []string{"net/http"}},
 	{dir: "connector", rank: 3, external: []string{pgxModule}, never: []string{"net/http"}},
 	{dir: "", name: "poolsql", rank: 4, never: []string{"net/http"}},
 	{dir: "presets", rank: 5, external: []string{pgxModule, "github.com/caarlos0/env/v11"}, never: []string{"net/http"}},
@@ -67,11 +69,12 @@ var apart = map[string][]string{
 // scaffolds. A test of a lower part may look at it through a higher one where the lower part alone would have to be
 // mocked; it stands here so that each such look upward was a decision.
 var allowedInTests = map[string][]string{
-	"driver":    {"connector", "", "github.com/DATA-DOG/go-sqlmock"}, // the last is what users put inside in their tests
-	"priority":  {"database/sql/driver", "net"},                      // its errors must match, or not match, what these have
-	"lifecycle": {"net"},                                             // so must its, and an example keeps network connections
-	"presets":   {"github.com/DATA-DOG/go-sqlmock"},                  // an inner driver that no DSN stands beside
-	"":          {pgxModule},
+	"driver":       {"connector", "", "github.com/DATA-DOG/go-sqlmock"}, // the last is what users put inside in their tests
+	"priority":     {"database/sql/driver", "net"},                      // its errors must match, or not match, what these have
+	"internal/dsn": {pgxModule},                                         // which must read what it reads
+	"lifecycle":    {"net"},                                             // so must its, and an example keeps network connections
+	"presets":      {"github.com/DATA-DOG/go-sqlmock"},                  // an inner driver that no DSN stands beside
+	"":             {pgxModule},
 }
 
 // aliases are the names under which the packages are imported whose clause, or whose folder, other packages have too. ""

@@ -8,6 +8,15 @@
 //	db := sql.OpenDB(poolsql.NewConnector(cfg))
 //	db.SetMaxIdleConns(1000) // Open does this: sessions are cheap, making them anew is not free
 //
+// or, for libraries that take nothing but a driver's name, under the name that importing this package registers:
+//
+//	db, err := sql.Open("poolsql", "postgres://app@localhost/shop?pool_max_conns=20&pool_acquire_timeout=5s")
+//	db.SetMaxIdleConns(1000)
+//
+// Such a library may derive from the name how the database writes parameters; sqlx does, and has to be told once:
+//
+//	sqlx.BindDriver("poolsql", sqlx.DOLLAR)
+//
 // Never call db.SetMaxOpenConns: it puts database/sql's queue, which serves callers at random, before the one that this
 // package is for. Config.MaxConns is the number of connections.
 //
@@ -74,6 +83,12 @@ type (
 	// [pooldriver.UnknownError].
 	UnknownError = pooldriver.UnknownError
 )
+
+// DriverName is the name for sql.Open: importing this package registers the driver. Each sql.Open makes a pool, which the
+// Close of its *sql.DB closes. See [connector.Driver].
+const DriverName = connector.DriverName
+
+func init() { sql.Register(DriverName, connector.Driver{}) }
 
 // The classes. A call that names none is Normal.
 const (
@@ -153,10 +168,16 @@ func WithoutLimits(ctx context.Context) context.Context { return priority.Withou
 // timeout, where others fail at once. Transactions are repeated by [RunTx] alone.
 func WithRetries(ctx context.Context, n int) context.Context { return priority.WithRetries(ctx, n) }
 
-// WithOwner returns a context whose calls are known to belong together, as those of one request do. A call that waits for
-// a connection while its owner holds one can be told from others, and is refused with ErrDeadlock where it would wait for
-// ever. RunTx does this by itself.
+// WithOwner returns a context whose calls are known to come one after the other, as those of a request that one goroutine
+// serves. A call that waits for a connection while its owner holds one can be told from others, and is refused with
+// ErrDeadlock where it would wait for ever. RunTx does this by itself. Goroutines that work side by side need
+// [WithoutOwner].
 func WithOwner(ctx context.Context) context.Context { return priority.WithOwner(ctx) }
+
+// WithoutOwner returns a context whose calls belong to no owner: for each of several goroutines that share a context which
+// has one, such as those that the function of RunTx starts. Else a wait for what another of them is about to give back may
+// be taken for a deadlock.
+func WithoutOwner(ctx context.Context) context.Context { return priority.WithoutOwner(ctx) }
 
 // WithLabel returns a context whose calls are named label in errors, events and the list of who holds what.
 func WithLabel(ctx context.Context, label string) context.Context {

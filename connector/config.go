@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,12 +34,19 @@ const None time.Duration = -1
 
 // Config says what to connect to and how. The zero value but for one of DSN, ConnConfig and Connector is a good start.
 // NewConnector copies it.
+//
+// It can be printed and logged: no verb of package fmt shows a password, and neither does slog. It can be written as JSON
+// and YAML, and read: see [Config.MarshalJSON].
 type Config struct {
 	// Name names the pool in errors, events and metrics. Defaults to DefaultName.
 	Name string
 
 	// DSN says what to connect to: a URL or keywords and values, as pgx reads them, the environment included. Exactly
 	// one of DSN, ConnConfig and Connector is to be set.
+	//
+	// Its parameters whose names begin with pool_ are not for the server. They set the fields of this struct that are not
+	// set, as pgxpool's do: pool_max_conns, and so on for each field that is a number, a duration, a truth value or a text.
+	// A field that is set wins; SetDSN is for a DSN that is to win. An unknown one is an error.
 	DSN string
 	// ConnConfig says the same as a configuration of pgx, made by pgx.ParseConfig. Everything in it is respected: its
 	// execution mode, its tracers, its dial function, its fallback hosts.
@@ -123,6 +129,23 @@ type Config struct {
 	// for more than a second.
 	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
 
+	// PgBouncer says that the connections lead to a PgBouncer, and in which pool mode that works; if that is not known,
+	// PoolTransaction is right in any that has transactions. In transaction and statement mode this chooses how statements run
+	// (see [Connector.PgBouncer]) unless the configuration has chosen an execution mode, keeps the limits by timers here and
+	// by SET LOCAL in transactions, and refuses what cannot work: see [PoolModeError] and [pooldriver.SessionError]. In session
+	// mode, settings that PgBouncer does not take as start-up parameters are set when a connection is open.
+	PgBouncer PoolMode
+	// PgBouncerPrepared says that PgBouncer keeps prepared statements in transaction and statement mode: 1.21 or later, with
+	// max_prepared_statements above 0.
+	PgBouncerPrepared bool
+	// PgBouncerConsole, if set, is a DSN of PgBouncer's console, for a user who may read it. It is asked for version, settings
+	// and pool mode when connections are opened, so that prepared statements are used where they can be, and connections are
+	// refused where the pool mode is not the one that PgBouncer says. If it does not answer, connections are opened all the same.
+	PgBouncerConsole string
+	// PgBouncerParams are start-up parameters that this PgBouncer takes beside those that each does, which are
+	// application_name, client_encoding, DateStyle, TimeZone and standard_conforming_strings: its track_extra_parameters.
+	PgBouncerParams []string
+
 	// LeakThreshold is for how long a connection may be held before the observer is told, once, who holds it, since when
 	// and with what query (lifecycle.KindLeak). Zero is never.
 	LeakThreshold time.Duration
@@ -144,11 +167,13 @@ func (cfg *Config) Validate() error {
 func (cfg *Config) resolve() (*Config, error) {
 	c := *cfg
 	c.Prewarm = slices.Clone(cfg.Prewarm)
+	c.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
 		errs = append(errs, err)
 	}
 	errs = append(errs, c.check()...)
+	errs = append(errs, c.checkPgBouncer()...)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("poolsql: bad configuration: %w", errors.Join(errs...))
 	}
@@ -159,105 +184,38 @@ func (cfg *Config) resolve() (*Config, error) {
 	return &c, nil
 }
 
-// check returns what is wrong with each number.
+// check returns what is wrong with each field, and between them.
 func (cfg *Config) check() []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for i := range fields {
+		f := &fields[i]
+		if fault := f.fault(cfg); fault != "" {
+			bad("%s%s", f.goName, fault)
+		}
+		if f.pgx && cfg.Connector != nil && !f.isZero(cfg) {
+			bad(besideConnector, f.goName)
+		}
+	}
+	for _, o := range others {
+		if o.pgx && cfg.Connector != nil && o.show(cfg) != "" {
+			bad(besideConnector, o.goName)
+		}
+	}
 	maxConns := cfg.maxConns()
-	if cfg.MaxConns < 0 {
-		bad("MaxConns is %d: must not be negative", cfg.MaxConns)
-	} else if cfg.MinConns > maxConns {
+	if cfg.MaxConns >= 0 && cfg.MinConns > maxConns {
 		bad("MinConns is %d: must not be above MaxConns, which is %d", cfg.MinConns, maxConns)
 	}
 	if cfg.HighReserve > 0 && cfg.HighReserve >= maxConns {
 		bad("HighReserve is %d: must leave one of MaxConns, which is %d, to the lower classes", cfg.HighReserve, maxConns)
 	}
-	for _, f := range []struct {
-		name  string
-		value int
-	}{
-		{"MinConns", cfg.MinConns}, {"MaxDials", cfg.MaxDials}, {"HighReserve", cfg.HighReserve}, {"MaxWaiting", cfg.MaxWaiting},
-		{"MaxCancels", cfg.MaxCancels},
-	} {
-		if f.value < 0 {
-			bad("%s is %d: must not be negative", f.name, f.value)
-		}
-	}
-	if cfg.AgingShare == 1 {
-		bad("AgingShare is 1: would serve the lowest class first; want 2 or more, or -1 for strict priority")
-	}
-	for _, f := range []struct {
-		name   string
-		value  time.Duration
-		noneOK bool
-	}{
-		{"MaxConnLifetime", cfg.MaxConnLifetime, true}, {"MaxConnLifetimeJitter", cfg.MaxConnLifetimeJitter, true},
-		{"MaxConnIdleTime", cfg.MaxConnIdleTime, true}, {"AcquireTimeout", cfg.AcquireTimeout, true},
-		{"HealthCheckPeriod", cfg.HealthCheckPeriod, false}, {"ConnectTimeout", cfg.ConnectTimeout, false},
-		{"StatementTimeout", cfg.StatementTimeout, false}, {"EndTimeout", cfg.EndTimeout, false},
-		{"TransactionTimeout", cfg.TransactionTimeout, false}, {"CancelTimeout", cfg.CancelTimeout, false},
-		{"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout, false}, {"LeakThreshold", cfg.LeakThreshold, false},
-	} {
-		switch {
-		case f.value >= 0:
-		case !f.noneOK:
-			bad("%s is %s: must not be negative", f.name, f.value)
-		case f.value != None:
-			bad("%s is %s: must not be negative, but for None", f.name, f.value)
-		}
-	}
-	for _, f := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"StatementTimeout", cfg.StatementTimeout}, {"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout},
-		{"TransactionTimeout", cfg.TransactionTimeout}, {"CancelTimeout", cfg.CancelTimeout}, {"LeakThreshold", cfg.LeakThreshold},
-	} {
-		switch {
-		case f.value > 0 && f.value < time.Millisecond:
-			bad("%s is %s: must be a millisecond at least; is its unit missing?", f.name, f.value)
-		case f.value > maxServerTimeout:
-			bad("%s is %s: must not be above %s, which is as far as the server counts", f.name, f.value, maxServerTimeout)
-		}
-	}
-	if cfg.MaxCancels > maxMaxCancels {
-		bad("MaxCancels is %d: must not be above %d: the server forks a process for each", cfg.MaxCancels, maxMaxCancels)
-	}
-	for i, sql := range cfg.Prewarm {
-		if strings.TrimSpace(sql) == "" {
-			bad("Prewarm[%d] is empty", i)
-		}
-	}
-	if cfg.ResetQuery != "" && strings.TrimSpace(cfg.ResetQuery) == "" {
-		bad("ResetQuery is blank: want a statement, such as DISCARD ALL, or nothing")
-	}
 	if lifetime := cfg.MaxConnLifetime; lifetime > 0 && cfg.MaxConnLifetimeJitter >= lifetime {
 		bad("MaxConnLifetimeJitter is %s: must be less than MaxConnLifetime, which is %s", cfg.MaxConnLifetimeJitter, lifetime)
-	}
-	if cfg.Connector != nil {
-		for _, f := range []struct {
-			name string
-			set  bool
-		}{
-			{"BeforeConnect", cfg.BeforeConnect != nil}, {"AfterConnect", cfg.AfterConnect != nil},
-			{"ResetSession", cfg.ResetSession != nil}, {"ShouldPing", cfg.ShouldPing != nil},
-			{"StatementTimeout", cfg.StatementTimeout > 0}, {"TransactionTimeout", cfg.TransactionTimeout > 0},
-			{"IdleInTransactionTimeout", cfg.IdleInTransactionTimeout > 0}, {"CancelTimeout", cfg.CancelTimeout > 0},
-			{"MaxCancels", cfg.MaxCancels > 0}, {"Prewarm", len(cfg.Prewarm) > 0}, {"ResetQuery", cfg.ResetQuery != ""},
-		} {
-			if f.set {
-				bad("%s is set beside Connector: it is for pgx connections that poolsql opens itself", f.name)
-			}
-		}
 	}
 	return errs
 }
 
-// maxMaxCancels is beyond what any server could bear. Each has a place made for it.
-const maxMaxCancels = 1024
-
-// maxServerTimeout is the longest that the server's settings can say: they are milliseconds in 32 bits.
-const maxServerTimeout = (1<<31 - 1) * time.Millisecond
+const besideConnector = "%s is set beside Connector: it is for pgx connections that poolsql opens itself"
 
 func (cfg *Config) maxConns() int {
 	if cfg.MaxConns == 0 {

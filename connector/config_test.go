@@ -118,7 +118,7 @@ func TestConfigIsCopiedAndItsDefaultsAreSet(t *testing.T) {
 		t.Errorf("statement_timeout is %q in ours and %q in the caller's",
 			got.ConnConfig.RuntimeParams["statement_timeout"], parsed.RuntimeParams["statement_timeout"])
 	}
-	if got.Name != connector.DefaultName || got.MaxConns < 4 || got.AcquireTimeout != 0 ||
+	if got.Name != connector.DefaultName || got.MaxConns < 4 || got.AcquireTimeout != connector.None ||
 		got.ConnectTimeout != connector.DefaultConnectTimeout || got.MaxConnLifetime != connector.DefaultMaxConnLifetime ||
 		got.MaxConnLifetimeJitter != connector.DefaultMaxConnLifetime/10 || got.MaxConnIdleTime != connector.DefaultMaxConnIdleTime {
 		t.Errorf("defaults: %+v", got)

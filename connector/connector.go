@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type Connector struct {
 	opts     pooldriver.Options
 	checkins pooldriver.Checkins
 	watch    watch
+	bouncer  bouncer
 	warming  atomic.Int32 // Warmups under way
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
@@ -56,12 +58,15 @@ func NewConnector(cfg Config) *Connector {
 		StatementCacheCapacity: DefaultStatementsCached, Stacks: resolved.LeakStacks,
 		Observer: observer, Pool: resolved.Name,
 	}
+	c.opts.Pooler, c.opts.Tracked = pooldriver.Pooler(resolved.PgBouncer), resolved.PgBouncerParams
+	c.opts.Settings = resolved.takeSettings()
+	c.bouncer.init(resolved, observer)
 	c.opts.Cancels.Init(resolved.MaxCancels)
 	c.opts.Retries.Init()
 	if resolved.ConnConfig != nil && resolved.ConnConfig.StatementCacheCapacity > 0 {
 		c.opts.StatementCacheCapacity = resolved.ConnConfig.StatementCacheCapacity
 	}
-	c.dial = dial(resolved.inner(&c.opts))
+	c.dial = dial(resolved.inner(&c.opts, &c.bouncer))
 	c.watch.connector = c
 	c.pool, c.err = lifecycle.NewPool(lifecycle.Config[*pooldriver.Conn]{
 		Name:   resolved.Name,
@@ -73,7 +78,7 @@ func NewConnector(cfg Config) *Connector {
 		Validate: func(ctx context.Context, conn *pooldriver.Conn, idle time.Duration, suspect bool) error {
 			return conn.Validate(ctx, idle, suspect)
 		},
-		Interrupt: func(conn *pooldriver.Conn) { conn.Interrupt() }, LeakThreshold: resolved.LeakThreshold,
+		Interrupt: resolved.interrupt(), LeakThreshold: resolved.LeakThreshold,
 		Min: resolved.MinConns, Max: resolved.MaxConns, MaxCreating: resolved.MaxDials,
 		AcquireTimeout: resolved.AcquireTimeout, CreateTimeout: resolved.ConnectTimeout,
 		IdleTimeout: resolved.MaxConnIdleTime, MaxLifetime: resolved.MaxConnLifetime,
@@ -87,6 +92,9 @@ func NewConnector(cfg Config) *Connector {
 // open opens one connection.
 func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 	began := mono.Now()
+	if err := c.bouncer.ask(ctx); err != nil {
+		return nil, err
+	}
 	conn, err := pooldriver.Open(ctx, c.dial, &c.opts)
 	if err == nil && c.warming.Load() > 0 { // it counts as open when it has been used once
 		if err = conn.Prove(ctx); err != nil {
@@ -94,14 +102,16 @@ func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 		}
 	}
 	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			err = pooldriver.ConnectTimeout(c.cfg.ConnectTimeout, mono.Since(began), err)
+		took := mono.Since(began)
+		if limit := c.cfg.connectLimit(ctx, took, err); limit > 0 {
+			err = pooldriver.ConnectTimeout(limit, took, err)
 		}
 		if pooldriver.GoesDown(err) {
 			c.pool.Suspect()
 		}
 		return nil, err
 	}
+	c.bouncer.opened(conn)
 	c.watch.start()
 	return conn, nil
 }
@@ -126,16 +136,19 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements driver.Connector. FromDB finds the connector by it.
 func (c *Connector) Driver() driver.Driver { return Driver{c} }
 
-// Config returns a copy of the configuration that the connector was made with, defaults set. It is the zero value if the
-// configuration is bad. What Resize changed since is in [Connector.Stats].
+// Config returns a copy of the configuration that the connector was made with, the parameters of its DSN and the defaults
+// set. It has a ConnConfig even if it was made with a DSN. It is the zero value if the configuration is bad. What Resize
+// changed since is in [Connector.Stats].
 func (c *Connector) Config() Config {
 	if c.cfg == nil {
 		return Config{}
 	}
 	cfg := *c.cfg
+	cfg.Prewarm = slices.Clone(cfg.Prewarm)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
 	}
+	cfg.restoreNone()
 	return cfg
 }
 
@@ -205,8 +218,8 @@ func (c *Connector) Resize(minConns, maxConns int) error {
 }
 
 // Suspend has everybody wait who asks for a connection, until [Connector.Resume], as HikariCP's suspend does and
-// PgBouncer's PAUSE. Who has one goes on. Nobody is turned away but whose acquire timeout or context ends, and whose
-// error then says why. Idle connections stay open and no new ones are opened. With [Connector.Quiesce] in its place, and
+// PgBouncer's PAUSE. Who has one goes on. Nobody is turned away but whose acquire timeout or context ends, whose error then
+// says why, or who finds the queue full. Idle connections stay open and no new ones are opened. With [Connector.Quiesce] in its place, and
 // [Connector.Reset] after it, no connection is left: for a database that moves, say.
 func (c *Connector) Suspend() {
 	if c.Err() == nil {
@@ -232,7 +245,8 @@ func (c *Connector) Quiesce(ctx context.Context) error {
 
 // Drain shuts the pool to new work, turns away those who wait, lets those who have a connection finish, and returns when
 // the last connection is closed. When ctx ends first, what they run is canceled and their connections are closed; they
-// are told that it was the pool. Drain then returns a [*lifecycle.DrainError] that names who they were.
+// are told that it was the pool. Drain then returns a [*lifecycle.DrainError] that names who they were. Connections of
+// [Config.Connector] cannot be interrupted: they are closed when they come back.
 func (c *Connector) Drain(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
@@ -257,17 +271,6 @@ func (c *Connector) Done() <-chan struct{} {
 		return done
 	}
 	return c.pool.Done()
-}
-
-// A Driver is what a *sql.DB on a connector says its driver is.
-type Driver struct{ connector *Connector }
-
-// Connector returns the connector.
-func (d Driver) Connector() *Connector { return d.connector }
-
-// Open implements driver.Driver, which demands it; database/sql does not call it on a connector's driver.
-func (d Driver) Open(string) (driver.Conn, error) {
-	return nil, errors.New("poolsql: Driver.Open is not supported: use sql.OpenDB(poolsql.NewConnector(cfg))")
 }
 
 // source is a connector as sessions see it.

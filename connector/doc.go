@@ -10,12 +10,13 @@
 //
 // # Locks
 //
-// There are two, and no goroutine ever holds both: Connector.mu, which guards the totals of connections that have ended,
-// and the pool's (see package lifecycle). Sessions have none: database/sql uses each by one goroutine at a time.
+// There are three, and no goroutine ever holds two of them: Connector.mu, which guards the totals of connections that have
+// ended, watch.mu, which guards the watchdog's timer, and the pool's (see package lifecycle). Sessions have none:
+// database/sql uses each by one goroutine at a time.
 //
 // # Goroutines
 //
 // None starts before the first use. Each dial, each closing of a connection and each roll-back at a check-in runs on a
-// short-lived goroutine of its own; a timer looks after idle connections. After Close, and the return of the last
+// short-lived goroutine of its own; a timer looks after idle connections, another after those in use where there are limits. After Close, and the return of the last
 // connection that was in use, none is left.
 package connector

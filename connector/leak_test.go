@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
@@ -125,5 +127,26 @@ func TestWithoutLeakStacksNoStackIsKept(t *testing.T) {
 	back()
 	if stack := seen.of(lifecycle.KindLeak)[0].Stack; stack != nil {
 		t.Errorf("a stack was kept:\n%s", lifecycle.FormatStack(stack))
+	}
+}
+
+func TestARefusalNamesThePlaceInTheProgramThatTookTheConnection(t *testing.T) {
+	db, c := open(t, connector.Config{MaxConns: 1, LeakStacks: true, AcquireTimeout: 100 * time.Millisecond})
+	await(t, func() bool { return db.Ping() == nil })
+	refused := func() string { return db.PingContext(t.Context()).Error() }
+	for name, hold := range map[string]func() (said string){
+		"Tx": func() string { defer forget(t, t.Context(), db, "Tx")(); return refused() },
+		"RunTx": func() (said string) {
+			_ = connector.RunTx(t.Context(), db, connector.TxOptions{}, func(context.Context, *sql.Tx) error { said = refused(); return nil })
+			return said
+		},
+		"Do": func() (said string) {
+			_ = c.Do(t.Context(), func(*pgx.Conn) error { said = refused(); return nil })
+			return said
+		},
+	} {
+		if said := hold(); !strings.Contains(said, " since connector_test.") || !strings.Contains(said, " at leak_test.go:") {
+			t.Errorf("%s: the place is not in %q", name, said)
+		}
 	}
 }

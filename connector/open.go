@@ -36,7 +36,7 @@ func FromDB(db *sql.DB) (*Connector, error) {
 	stats := db.Stats()
 	limited := stats.MaxOpenConnections
 	if limited > 0 && stats.InUse >= limited { // to look would be to stand in that queue
-		if d, ok := db.Driver().(Driver); ok {
+		if d, ok := db.Driver().(Driver); ok && d.connector != nil {
 			return d.connector, limitError(limited)
 		}
 		return nil, limitError(limited)
@@ -57,7 +57,7 @@ func limitError(n int) error {
 const findTimeout = 10 * time.Second
 
 func find(db *sql.DB) (*Connector, error) {
-	if d, ok := db.Driver().(Driver); ok {
+	if d, ok := db.Driver().(Driver); ok && d.connector != nil {
 		return d.connector, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), findTimeout)

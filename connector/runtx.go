@@ -65,7 +65,8 @@ func (o *TxOptions) check() error {
 // if they fail there, so does COMMIT.
 //
 // The ctx that fn gets says that it holds a connection (see [priority.WithOwner]): should fn use db besides tx, poolsql
-// warns, and refuses with [priority.ErrDeadlock] what could only wait for itself. [Attempt] tells in it how often fn ran.
+// warns, and refuses with [priority.ErrDeadlock] what could only wait for itself. Goroutines that fn starts, and that use db,
+// need [priority.WithoutOwner]. [Attempt] tells in it how often fn ran.
 //
 // What RunTx returns:
 //

@@ -12,8 +12,9 @@ import (
 // undone, and the transaction can go on as if fn had not run. It works in RunTx and in any transaction of PostgreSQL, and
 // inside another Savepoint, which should be given the ctx of the outer fn. Statements of fn go through tx.
 //
-// It returns fn's error as it is. If the way back to the savepoint failed too, that is added to fn's error; the transaction
-// is lost then. If a statement failed and fn returns nil all the same, Savepoint undoes what fn did and says so.
+// It returns fn's error as it is. If the way back to the savepoint failed too, as it does while rows that fn opened are open,
+// that is added to fn's error; the transaction is lost then: RunTx commits nothing of it, and any other is rolled back. If a
+// statement failed and fn returns nil all the same, Savepoint undoes what fn did and says so.
 //
 // Only what concerns fn alone is undone. After a serialization failure or a deadlock of tx the transaction stays failed:
 // whatever else is sent in it is refused. In RunTx the whole transaction is run again, whatever its function makes of
@@ -71,7 +72,9 @@ func (s *savepoint) call(ctx context.Context, fn func(context.Context) error) er
 	returned := false
 	defer func() {
 		if !returned { // whoever recovers may want to go on with the transaction; if he cannot, his next statement tells
-			_ = s.back()
+			if failure := s.back(); failure != nil {
+				s.lose(fmt.Errorf("poolsql: Savepoint: the function did not return, and ROLLBACK TO SAVEPOINT failed: %w", failure))
+			}
 		}
 	}()
 	err := fn(ctx)
@@ -86,10 +89,14 @@ func (s *savepoint) undo(err error) error {
 		return err
 	}
 	failure := s.back()
-	if failure == nil || errors.Is(failure, sql.ErrTxDone) || severed(err) {
+	if failure == nil || errors.Is(failure, sql.ErrTxDone) {
 		return err
 	}
-	return fmt.Errorf("%w; then ROLLBACK TO SAVEPOINT failed, and the transaction is lost: %w", err, failure)
+	if !severed(err) {
+		err = fmt.Errorf("%w; then ROLLBACK TO SAVEPOINT failed, and the transaction is lost: %w", err, failure)
+	}
+	s.lose(err)
+	return err
 }
 
 // back goes back to the savepoint and removes it, which the way back alone does not.
@@ -107,7 +114,7 @@ func (s *savepoint) release() error {
 	case err == nil:
 		return nil
 	case !hasState(err, func(code string) bool { return code == txIsFailed }):
-		return fmt.Errorf("poolsql: RELEASE SAVEPOINT failed: %w", err)
+		return s.undo(fmt.Errorf("poolsql: RELEASE SAVEPOINT failed: %w", err))
 	}
 	if doomed := s.doomed(); doomed != nil { // by a savepoint inside this one
 		return doomed
@@ -124,11 +131,21 @@ func (s *savepoint) txFailed() bool {
 	return hasState(s.exec("select 1"), func(code string) bool { return code == txIsFailed })
 }
 
-// doom lets RunTx know, if that runs the transaction, that it is of no use any more.
-func (s *savepoint) doom(err error) {
-	if a, ok := s.ctx.Value(attemptKey{}).(*attempt); ok && a.tx == s.tx {
-		a.doomed.CompareAndSwap(nil, &err)
+// lose sees to it that nothing of the transaction is committed, as what the function did cannot be undone without the rest.
+func (s *savepoint) lose(err error) {
+	if !s.doom(err) {
+		_ = s.tx.Rollback() // whoever began it hears at his next statement, or at Commit, that it is over
 	}
+}
+
+// doom lets RunTx know, if that runs the transaction, that it is of no use any more, and reports whether it does.
+func (s *savepoint) doom(err error) bool {
+	a, ok := s.ctx.Value(attemptKey{}).(*attempt)
+	if !ok || a.tx != s.tx {
+		return false
+	}
+	a.doomed.CompareAndSwap(nil, &err)
+	return true
 }
 
 // doomed returns why the transaction is of no use any more, nil if that is not known.

@@ -64,3 +64,50 @@ func TestATransactionGoesOnAfterAStatementInASavepointWasCutOff(t *testing.T) {
 	}
 	expectBalances(t, db, "100 102")
 }
+
+// What a savepoint cannot undo must not be committed by somebody who believes that it did.
+func TestWhatASavepointCannotUndoIsNotCommitted(t *testing.T) {
+	onPostgres(t, 2, twoEvenAccounts, func(t *testing.T, db *sql.DB) {
+		for _, how := range []string{"fails", "panics", "returns nil"} {
+			// part changes an account in a savepoint, leaves rows open, and takes no notice of what becomes of it.
+			part := func(ctx context.Context, tx *sql.Tx) {
+				defer func() { _ = recover() }()
+				err := connector.Savepoint(ctx, tx, func(ctx context.Context) error {
+					if err := add(ctx, tx, 1, 2); err != nil {
+						t.Error(err)
+					}
+					if _, err := tx.QueryContext(ctx, "select generate_series(1, 10)"); err != nil {
+						t.Error(err)
+					}
+					switch how {
+					case "fails":
+						return errMine
+					case "panics":
+						panic("x")
+					default:
+						return nil
+					}
+				})
+				if err == nil || !strings.Contains(err.Error(), "SAVEPOINT failed") {
+					t.Errorf("%s: %v", how, err)
+				}
+			}
+			err := connector.RunTx(t.Context(), db, connector.TxOptions{MaxAttempts: 1}, func(ctx context.Context, tx *sql.Tx) error {
+				part(ctx, tx)
+				return nil
+			})
+			if err == nil || !strings.Contains(err.Error(), "SAVEPOINT failed") {
+				t.Errorf("%s in RunTx: %v", how, err)
+			}
+			tx, err := db.BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			part(t.Context(), tx)
+			if err := tx.Commit(); !errors.Is(err, sql.ErrTxDone) {
+				t.Errorf("%s: Commit said %v", how, err)
+			}
+		}
+		expectBalances(t, db, "100 100")
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	pooldriver "github.com/poolsql/poolsql/driver"
@@ -41,11 +42,9 @@ func (cfg *Config) resolveSource() error {
 		}
 		return nil
 	case cfg.DSN != "":
-		parsed, err := pgx.ParseConfig(cfg.DSN)
-		if err != nil {
-			return fmt.Errorf("DSN does not parse: %s", scrub(err.Error()))
+		if err := cfg.parseDSN(); err != nil {
+			return err
 		}
-		cfg.ConnConfig = parsed
 	default:
 		// pgx panics at the first dial on a configuration that it did not parse itself. It keeps the connection string
 		// and its port as marks of its own work.
@@ -53,6 +52,9 @@ func (cfg *Config) resolveSource() error {
 			return errors.New("ConnConfig was not made by pgx.ParseConfig, which pgx demands")
 		}
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
+		if err := cfg.takeParams(); err != nil {
+			return err
+		}
 	}
 	cfg.setServerTimeout("statement_timeout", cfg.StatementTimeout)
 	cfg.setServerTimeout("idle_in_transaction_session_timeout", cfg.IdleInTransactionTimeout)
@@ -95,18 +97,8 @@ var serverUnits = map[string]time.Duration{
 	"h": time.Hour, "d": 24 * time.Hour,
 }
 
-// quoted matches what an error message quotes: it may be any part of the DSN.
-var quoted = regexp.MustCompile("(?s)`.*`|\"[^\"]*\"|'[^']*'")
-
-// scrub takes out of pgx's message everything that it quotes. pgx masks the passwords that it recognizes; in a DSN that
-// does not parse there may be some that it does not.
-func scrub(message string) string {
-	message = strings.TrimPrefix(quoted.ReplaceAllString(message, "…"), "cannot parse …: ")
-	return message
-}
-
 // inner returns the connector that dials, for connections with these options.
-func (cfg *Config) inner(opts *pooldriver.Options) driver.Connector {
+func (cfg *Config) inner(opts *pooldriver.Options, b *bouncer) driver.Connector {
 	if cfg.Connector != nil {
 		return cfg.Connector
 	}
@@ -117,9 +109,31 @@ func (cfg *Config) inner(opts *pooldriver.Options) driver.Connector {
 					return err
 				}
 			}
+			b.prepare(cc)
 			pooldriver.Guard(cc, opts)
 			return nil
 		}))
+}
+
+// interrupt returns what ends the work of a connection's holder, nil for an inner driver of which nothing is known.
+func (cfg *Config) interrupt() func(*pooldriver.Conn) {
+	if cfg.Connector != nil {
+		return nil
+	}
+	return (*pooldriver.Conn).Interrupt
+}
+
+// connectLimit returns which limit ran out for a connection that could not be opened in that time, 0 if none did: the
+// pool's, or connect_timeout of the DSN, which pgx watches by itself.
+func (cfg *Config) connectLimit(ctx context.Context, took time.Duration, err error) time.Duration {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return cfg.ConnectTimeout
+	}
+	var failed *pgconn.ConnectError
+	if cfg.ConnConfig == nil || !errors.As(err, &failed) || !pgconn.Timeout(err) || took < cfg.ConnConfig.ConnectTimeout {
+		return 0
+	}
+	return cfg.ConnConfig.ConnectTimeout
 }
 
 // dial opens one connection with c. A connector that returns neither a connection nor an error is told apart from one
@@ -130,6 +144,6 @@ func dial(c driver.Connector) func(context.Context) (driver.Conn, error) {
 		if err == nil && conn == nil {
 			err = fmt.Errorf("the inner connector, a %T, returned neither a connection nor an error", c)
 		}
-		return conn, err
+		return conn, explain(err)
 	}
 }

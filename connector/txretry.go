@@ -124,7 +124,8 @@ func severed(err error) bool {
 	}
 	var op *net.OpError
 	var number syscall.Errno
-	return lost(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+	var unknown *pooldriver.UnknownError // of which nothing may be left but that
+	return lost(err) || errors.As(err, &unknown) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.As(err, &op) || errors.As(err, &number) || hasState(err, func(code string) bool { return code == "08P01" })
 }
 

@@ -137,6 +137,8 @@ func TestWhatTheFunctionReturnsDecidesWhetherItRunsAgain(t *testing.T) {
 		{"reset elsewhere", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, nil, once},
 		{"wrong number of arguments", state("08P01"), nil, once},
 		{"killed by a proxy", state("08P01"), io.EOF, twice},
+		{"lost while its answer was awaited", &pooldriver.UnknownError{Err: errors.New("the connection was lost")}, io.EOF, twice},
+		{"the same elsewhere", &pooldriver.UnknownError{Err: errors.New("the connection was lost")}, nil, once},
 		{"timeout that cost the connection", &pooldriver.TimeoutError{Interruption: pooldriver.Interruption{Closed: true, Err: io.EOF}}, io.EOF, once},
 		{"canceled", &pooldriver.CanceledError{Interruption: pooldriver.Interruption{Closed: true, Err: io.EOF}}, io.EOF, once},
 		{"connection closed by a cancel", errors.Join(context.Canceled, pgconn.ErrConnClosed), io.EOF, once},

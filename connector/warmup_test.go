@@ -64,6 +64,14 @@ func TestPrewarmRunsOnEachNewConnectionAfterAfterConnect(t *testing.T) {
 	}
 }
 
+func TestWhatConfigReturnsIsTheCallersOwn(t *testing.T) {
+	c := connector.NewConnector(connector.Config{DSN: "postgres://app@localhost/shop", Prewarm: []string{"select 1"}})
+	c.Config().Prewarm[0] = "drop table item"
+	if got := c.Config().Prewarm[0]; got != "select 1" {
+		t.Errorf("new connections run %q", got)
+	}
+}
+
 func TestAPrewarmThatFailsIsNamedAndLeavesNoConnection(t *testing.T) {
 	testdb.NoLeaks(t)
 	d := testdb.New(t)

@@ -30,7 +30,8 @@ func (f *fake) failOnce(op string, err error) {
 }
 
 func TestBadConnectionOfAnotherDriverIsReplacedUnnoticed(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	for op, use := range map[string]func(context.Context, *sql.DB) error{
 		"exec":  func(ctx context.Context, db *sql.DB) error { _, err := db.ExecContext(ctx, "any"); return err },
 		"query": func(ctx context.Context, db *sql.DB) error { return db.QueryRowContext(ctx, "any").Scan(new(int)) },
@@ -71,7 +72,8 @@ func TestBadConnectionOfAnotherDriverIsReplacedUnnoticed(t *testing.T) {
 }
 
 func TestBadConnectionInATransactionIsNotReplaced(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{wrap: contextual}
 	db, c := onFake(t, f, 1)
 	tx, err := db.BeginTx(t.Context(), nil)
@@ -95,7 +97,8 @@ func TestBadConnectionInATransactionIsNotReplaced(t *testing.T) {
 }
 
 func TestNewConnectionThatIsBadEndsTheTrial(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{wrap: contextual, failing: func(_ int, op string) error {
 		if op == "exec" {
 			return driver.ErrBadConn
@@ -117,7 +120,8 @@ func TestNewConnectionThatIsBadEndsTheTrial(t *testing.T) {
 }
 
 func TestOtherDriversOwnVerdictsOnTheirConnectionsCount(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{wrap: contextual, broken: map[int]bool{}}
 	db, c := onFake(t, f, 1)
 	for range 3 {
@@ -152,7 +156,8 @@ func (nothing) Connect(context.Context) (driver.Conn, error) { return nil, nil }
 func (nothing) Driver() driver.Driver                        { return nil }
 
 func TestInnerConnectorThatReturnsNothingIsTold(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, _ := onFake(t, nothing{}, 1)
 	for range 3 {
 		if err := db.PingContext(t.Context()); err == nil || !strings.Contains(err.Error(), "nothing, returned neither") {
@@ -169,7 +174,8 @@ func (panickingConn) ExecContext(context.Context, string, []driver.NamedValue) (
 }
 
 func TestPanicOfAnotherDriverLosesNoConnection(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{wrap: func(c *fakeConn) driver.Conn { return panickingConn{contextConn{c}} }}
 	db, c := onFake(t, f, 1)
 	for range 5 {

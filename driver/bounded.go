@@ -19,6 +19,9 @@ const cancelGrace = 250 * time.Millisecond
 // The limit is a deadline of the socket: where a context would cost a timer and half a dozen allocations, this costs
 // none. Sockets that have no deadlines, as those through an SSH tunnel, get the context.
 func (c *Conn) bounded(ctx context.Context, sql string, limit time.Duration) (pgconn.CommandTag, error) {
+	if c.busy() { // the socket's deadline is that of the rows that are open
+		return pgconn.CommandTag{}, &unsentError{errBusy}
+	}
 	socket := c.pg.PgConn().Conn()
 	if socket.SetDeadline(time.Now().Add(limit)) != nil {
 		return c.boundedByTimer(ctx, sql, limit)
@@ -35,6 +38,9 @@ func (c *Conn) boundedBy(ctx context.Context, sql string, limit time.Duration) (
 	}
 	if err := ctx.Err(); err != nil {
 		return pgconn.CommandTag{}, err
+	}
+	if c.busy() { // as above
+		return pgconn.CommandTag{}, &unsentError{errBusy}
 	}
 	socket := c.pg.PgConn().Conn()
 	if socket.SetDeadline(time.Now().Add(limit)) != nil {
@@ -80,7 +86,10 @@ func (c *Conn) clearDeadline(socket net.Conn) {
 func (c *Conn) ping(ctx context.Context, suspect bool) error {
 	socket := c.pg.PgConn().Conn()
 	limit := min(pingLimit, c.opts.EndTimeout)
-	if suspect {
+	switch {
+	case c.opts.Pooler.shared():
+		limit = c.opts.EndTimeout // it stands in the pooler's queue, as every statement does
+	case suspect:
 		limit = min(limit, suspectLimit)
 	}
 	limited := socket.SetDeadline(time.Now().Add(limit)) == nil

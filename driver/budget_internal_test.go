@@ -9,6 +9,7 @@ import (
 const reserve = retryReserve / retryCost
 
 func TestBudgetHoldsRetriesToAFifthOfTheOperationsAndTheReserve(t *testing.T) {
+	t.Parallel()
 	var b Budget
 	b.Init()
 	const operations = 10_000
@@ -27,6 +28,7 @@ func TestBudgetHoldsRetriesToAFifthOfTheOperationsAndTheReserve(t *testing.T) {
 }
 
 func TestBudgetKeepsNoMoreThanItsReserve(t *testing.T) {
+	t.Parallel()
 	var b Budget
 	b.Init()
 	for range 10_000 {
@@ -51,6 +53,7 @@ func TestBudgetKeepsNoMoreThanItsReserve(t *testing.T) {
 }
 
 func TestBudgetHoldsForManyAtOnce(t *testing.T) {
+	t.Parallel()
 	var b Budget
 	b.Init()
 	const workers, each = 16, 5_000

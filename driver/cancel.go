@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolsql/poolsql/internal/mono"
@@ -32,7 +33,7 @@ type canceler struct {
 
 	asked atomic.Bool // since the connection stands, or since the last time that all was in order
 
-	direct bool // the holder uses pgx itself, so that nothing of ours comes before his next statement
+	direct atomic.Bool // the holder uses pgx itself, so that nothing of ours comes before his next statement
 
 	current atomic.Pointer[request] // not settled yet; nil if there is none
 }
@@ -64,6 +65,10 @@ func (k *canceler) HandleCancel(context.Context) {
 		r.fallback = time.AfterFunc(limit, func() { k.guard.kill(errNoAnswer) })
 	}
 	k.current.Store(r)
+	if k.direct.Load() && k.guard.ready.Load() {
+		go k.release(r, limit)
+		return
+	}
 	k.asked.Store(true)
 	go k.run(r, limit)
 }
@@ -79,10 +84,10 @@ func (k *canceler) HandleUnwatchAfterCancel() {
 	if k.pg.IsClosed() {
 		return // what deadline there is, is for its end
 	}
-	_ = k.pg.Conn().SetDeadline(time.Time{}) // fails where there are none, and on a closed socket, which tells by itself
-	if k.direct && !k.end() {
+	if k.direct.Load() && !k.end() { // before the deadline is taken back, which may be set until then
 		k.guard.kill(errLoose)
 	}
+	_ = k.pg.Conn().SetDeadline(time.Time{}) // fails where there are none, and on a closed socket, which tells by itself
 }
 
 var (
@@ -94,20 +99,45 @@ var (
 // of a statement that had not reached it yet is lost.
 const retryCancel = 50 * time.Millisecond
 
+// release is for who waits for what the server may say by itself, a notification, and has asked it nothing: there is nothing
+// to cancel, and the wait ends. What was about to be sent when the context ended is given a moment to be sent.
+func (k *canceler) release(r *request, limit time.Duration) {
+	select {
+	case <-r.enough:
+		close(r.done)
+		return
+	case <-time.After(releaseAfter):
+	}
+	if k.guard.ready.Load() {
+		_ = k.pg.Conn().SetReadDeadline(time.Now())
+		close(r.done)
+		return
+	}
+	k.asked.Store(true)
+	k.run(r, limit)
+}
+
+// releaseAfter is how long what was begun may take to be sent.
+const releaseAfter = 10 * time.Millisecond
+
 // run asks the server to cancel until the statement has ended or time is up.
 func (k *canceler) run(r *request, limit time.Duration) {
 	defer close(r.done)
 	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), cancelKey{}, r), limit)
 	defer cancel()
 	began := mono.Now()
-	for pause := retryCancel; ; pause *= 2 {
+	for pause := retryCancel; ; {
 		if k.once(ctx, r); r.loose || k.guard.dead.Load() {
 			break
+		}
+		wait := pause
+		if !k.guard.opts.Pooler.shared() { // a pooler drops a request for what it has in its queue, and forks for none
+			pause *= 2
 		}
 		select {
 		case <-r.enough:
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(wait):
 			continue
 		}
 		break
@@ -153,23 +183,45 @@ func (k *canceler) end() bool {
 	return !loose
 }
 
+// await waits until nothing is under way, or ctx ends.
+func (k *canceler) await(ctx context.Context) error {
+	for r := k.current.Load(); r != nil; r = r.before {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // lendRaw notes that the connection is used without us until it comes back: the end of a cancel is then awaited as soon as
 // its statement has ended, and a server that is silent is nobody's affair: it may be that nothing has been notified yet.
 func (c *Conn) lendRaw() {
 	c.raw = true
-	if c.guard != nil && c.guard.canceler != nil {
-		c.guard.canceler.direct = true
-	}
+	c.lendDirect(true)
 	c.limit.Store(0)
 }
 
 // takeBack is the end of that.
 func (c *Conn) takeBack() {
 	c.raw = false
+	c.lendDirect(false)
+	c.noteLimit(c.limits.session)
+}
+
+// lendDirect notes whether somebody else than us sends statements.
+func (c *Conn) lendDirect(direct bool) {
 	if c.guard != nil && c.guard.canceler != nil {
-		c.guard.canceler.direct = false
+		c.guard.canceler.direct.Store(direct)
 	}
-	c.limit.Store(int64(max(0, c.limits.session)))
+}
+
+// hook runs a function of the user's on the connection while nobody holds it.
+func (c *Conn) hook(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	c.lendDirect(true)
+	defer c.lendDirect(false)
+	return f(ctx, c.pg)
 }
 
 // unsettled reports whether a cancel must be waited for before the next statement. That of a statement whose rows are open
@@ -182,8 +234,12 @@ func (c *Conn) unsettled() bool {
 	return r != nil && r.over.Load()
 }
 
-// settle waits until no cancel can hit what is run next. If that cannot be had, the connection is broken.
-func (c *Conn) settle() error {
+// settle waits until no cancel can hit what is run next. If that cannot be had, the connection is broken; if ctx ends
+// before, it is to be tried again.
+func (c *Conn) settle(ctx context.Context) error {
+	if err := c.guard.canceler.await(ctx); err != nil {
+		return err
+	}
 	if !c.guard.canceler.end() {
 		c.broken = true
 		c.guard.kill(errLoose)
@@ -191,6 +247,9 @@ func (c *Conn) settle() error {
 	}
 	if c.pg.IsClosed() {
 		return errConnClosed
+	}
+	if c.opts.Pooler.shared() && c.pg.PgConn().TxStatus() == 'I' {
+		return nil // the session that the statement had is the pooler's again, which lends it when the request has ended
 	}
 	// What the signal does it does in this round trip at the latest, which may be what is canceled then.
 	_, err := c.bounded(context.Background(), "-- settle", c.opts.CancelTimeout)

@@ -20,7 +20,8 @@ func (f *fixture) pid() (pid int) {
 }
 
 func TestCanceledStatementKeepsItsConnection(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	before := f.pid()
 	ctx := poolsql.WithTimeout(f.ctx, 30*time.Millisecond)
 	_, err := f.db.ExecContext(ctx, "select pg_sleep(60)")

@@ -131,7 +131,8 @@ var paths = []struct {
 }
 
 func TestEveryWayToCheckInFreesTheConnectionAtOnce(t *testing.T) {
-	f := open(t, 2)
+	t.Parallel()
+	f := patient(t, 2)
 	f.exec("select 1")
 	for _, p := range paths {
 		for range 3 { // more often than there are connections
@@ -154,7 +155,8 @@ func TestEveryWayToCheckInFreesTheConnectionAtOnce(t *testing.T) {
 }
 
 func TestTransactionsEndedByTheirContextUseOneConnection(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	pids := map[int]bool{}
 	for range 20 {
 		ctx, cancel := context.WithCancel(f.ctx)
@@ -179,7 +181,8 @@ func TestTransactionsEndedByTheirContextUseOneConnection(t *testing.T) {
 }
 
 func TestTransactionLeftOpenBySQLIsRolledBackAndTheConnectionServesOn(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	f.exec("create table left_open (id int)")
 	pid := f.number("select pg_backend_pid()")
 	for _, leave := range []func() error{
@@ -209,7 +212,8 @@ func TestTransactionLeftOpenBySQLIsRolledBackAndTheConnectionServesOn(t *testing
 }
 
 func TestRowsLeftOpenInRawCostTheConnectionAndNobodyElse(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	pid := f.number("select pg_backend_pid()")
 	var left pgx.Rows
 	err := raw(f.ctx, f.db, func(pg *pgx.Conn) (err error) {
@@ -230,8 +234,9 @@ func TestRowsLeftOpenInRawCostTheConnectionAndNobodyElse(t *testing.T) {
 }
 
 func TestPanicOfATracerInARollBackOffTheCallersPathCostsOneConnection(t *testing.T) {
+	t.Parallel()
 	tracer := &panickingTracer{}
-	f := open(t, 1, func(cfg *poolsql.Config) { cfg.ConnConfig.Tracer = tracer })
+	f := patient(t, 1, func(cfg *poolsql.Config) { cfg.ConnConfig.Tracer = tracer })
 	f.exec("begin")
 	f.awaitFree()
 	tracer.on.Store(true)

@@ -28,7 +28,10 @@ func (c *Conn) closeGuarded() error {
 	case <-grace.C:
 	}
 	c.guard.kill(errClosing) // what is left of requests to cancel; they must not outlive the connection
-	<-pg.CleanupDone()
+	select {
+	case <-pg.CleanupDone():
+	case <-time.After(closeGrace): // pgx never tells of a connection that its holder has hijacked
+	}
 	if k := c.guard.canceler; k != nil {
 		k.end()
 	}

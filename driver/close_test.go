@@ -19,15 +19,16 @@ import (
 
 // Whatever a holder does when a drain loses its patience, its connection is closed, and it hears why.
 func TestDrainInterruptsWhateverAHolderDoes(t *testing.T) {
+	t.Parallel()
 	for name, hold := range map[string]func(f *fixture, holds, interrupted chan struct{}) error{
 		"a statement": func(f *fixture, holds, _ chan struct{}) error {
-			time.AfterFunc(100*time.Millisecond, func() { close(holds) })
+			go f.awaitHolder(holds)
 			_, err := f.db.ExecContext(f.ctx, "select pg_sleep(60)")
 			return err
 		},
 		"a statement of a transaction": func(f *fixture, holds, _ chan struct{}) error {
 			return inTx(f.ctx, f.db, func(tx *sql.Tx) error {
-				time.AfterFunc(100*time.Millisecond, func() { close(holds) })
+				go f.awaitHolder(holds)
 				_, err := tx.ExecContext(f.ctx, "select pg_sleep(60)")
 				_ = tx.Rollback()
 				return err
@@ -60,7 +61,7 @@ func TestDrainInterruptsWhateverAHolderDoes(t *testing.T) {
 				if _, err := pg.Exec(f.ctx, "listen something"); err != nil {
 					return err
 				}
-				time.AfterFunc(100*time.Millisecond, func() { close(holds) })
+				go f.awaitHolder(holds)
 				_, err := pg.WaitForNotification(f.ctx)
 				return err
 			})
@@ -68,6 +69,7 @@ func TestDrainInterruptsWhateverAHolderDoes(t *testing.T) {
 	} {
 		for transport, use := range transports {
 			t.Run(name+" "+transport, func(t *testing.T) {
+				t.Parallel()
 				f := open(t, 2, use)
 				holds, interrupted := make(chan struct{}), make(chan struct{})
 				done := make(chan error, 1)
@@ -75,7 +77,7 @@ func TestDrainInterruptsWhateverAHolderDoes(t *testing.T) {
 				<-holds
 				ctx, cancel := context.WithTimeout(f.ctx, 50*time.Millisecond)
 				defer cancel()
-				time.AfterFunc(300*time.Millisecond, func() { close(interrupted) })
+				time.AfterFunc(600*time.Millisecond, func() { close(interrupted) })
 				var drained *lifecycle.DrainError
 				if err := f.c.Drain(ctx); !errors.As(err, &drained) || drained.Interrupted != 1 || drained.Left != 0 {
 					t.Errorf("drain: %v", err)
@@ -90,15 +92,30 @@ func TestDrainInterruptsWhateverAHolderDoes(t *testing.T) {
 	}
 }
 
+// awaitHolder closes holds when someone has been at something for a while.
+func (f *fixture) awaitHolder(holds chan struct{}) {
+	defer close(holds)
+	for f.ctx.Err() == nil {
+		for _, c := range f.c.Connections() {
+			if c.State == lifecycle.InUse && c.Running > 100*time.Millisecond {
+				return
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // A drain interrupts while statements end, time out and begin.
 func TestDrainInTheMiddleOfEverything(t *testing.T) {
+	t.Parallel()
 	for i := range 10 {
 		t.Run(strconv.Itoa(i), drainInTheMiddleOfEverything)
 	}
 }
 
 func drainInTheMiddleOfEverything(t *testing.T) {
-	f := open(t, 4)
+	t.Parallel()
+	f := patient(t, 4)
 	stop := make(chan struct{})
 	done := make(chan struct{})
 	for range 8 {
@@ -135,8 +152,10 @@ func drainInTheMiddleOfEverything(t *testing.T) {
 
 // A connection is closed while a cancel is under way: nothing of it is left.
 func TestCloseWhileACancelIsUnderWay(t *testing.T) {
+	t.Parallel()
 	for _, muted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("muted: %t", muted), func(t *testing.T) {
+			t.Parallel()
 			var n network
 			f := open(t, 2, n.through)
 			f.serves(2)
@@ -170,10 +189,12 @@ func TestCloseWhileACancelIsUnderWay(t *testing.T) {
 
 // A tracer panics in the middle of a statement whose context ends right then.
 func TestPanicInTheMiddleOfAStatementThatIsCanceled(t *testing.T) {
+	t.Parallel()
 	for _, atEnd := range []bool{false, true} {
 		t.Run(fmt.Sprintf("at the end: %t", atEnd), func(t *testing.T) {
+			t.Parallel()
 			tracer := &panickingTracer{atEnd: atEnd}
-			f := open(t, 2, func(cfg *poolsql.Config) { cfg.ConnConfig.Tracer = tracer })
+			f := patient(t, 2, func(cfg *poolsql.Config) { cfg.ConnConfig.Tracer = tracer })
 			for range 20 {
 				f.serves(1)
 				ctx, cancel := context.WithCancel(f.ctx)
@@ -199,7 +220,8 @@ func TestPanicInTheMiddleOfAStatementThatIsCanceled(t *testing.T) {
 
 // A function given to Do panics while rows are open, and its context ends right then.
 func TestPanicInDoWithRowsOpenWhoseContextEnds(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	for range 20 {
 		ctx, cancel := context.WithCancel(f.ctx)
 		v := survives(func() {

@@ -36,6 +36,8 @@ type Conn struct {
 	broken bool          // must not serve again
 	raw    bool          // its holder has used pgx itself
 
+	avoided map[string]struct{} // statements that are not prepared by name here any more: see avoid
+
 	limits limits // what the server lets a statement take at present
 
 	// What snapshots read. The count of operations and the time they took are kept as what differs from the common case,
@@ -63,17 +65,23 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 	c.stmts.capacity = max(1, opts.StatementCacheCapacity)
 	if std, ok := inner.(*stdlib.Conn); ok {
 		c.std, c.pg = std, std.Conn()
-		c.pid = c.pg.PgConn().PID()
+		if opts.Pooler == NoPooler { // a pooler's numbers are no processes
+			c.pid = c.pg.PgConn().PID()
+		}
 		cfg := c.pg.Config() // of the connection, and not of the pool: a hook may have changed it
 		c.named = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
 		c.describes = cfg.DescriptionCacheCapacity > 0
 		c.guard = guardOf(c.pg.PgConn())
-		c.limits.init(opts.StatementTimeout)
-		c.limit.Store(int64(opts.StatementTimeout))
+		if opts.Pooler.shared() {
+			c.limits.init(0)
+		} else {
+			c.limits.init(opts.StatementTimeout)
+			c.limit.Store(int64(opts.StatementTimeout))
+		}
 	} else {
 		c.can = capabilitiesOf(inner)
 	}
-	if c.pg == nil || (opts.AfterConnect == nil && len(opts.Prewarm) == 0) {
+	if c.pg == nil || (opts.AfterConnect == nil && len(opts.Prewarm) == 0 && opts.Settings == "") {
 		return c, nil
 	}
 	ok := false
@@ -91,8 +99,13 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 
 // prime runs what the user wants to have run on a new connection.
 func (c *Conn) prime(ctx context.Context) error {
+	if c.opts.Settings != "" {
+		if _, err := c.pg.Exec(ctx, c.opts.Settings, pgx.QueryExecModeSimpleProtocol); err != nil {
+			return fmt.Errorf("settings of a new connection: %w", err)
+		}
+	}
 	if c.opts.AfterConnect != nil {
-		if err := c.opts.AfterConnect(ctx, c.pg); err != nil {
+		if err := c.hook(ctx, c.opts.AfterConnect); err != nil {
 			return fmt.Errorf("AfterConnect: %w", err)
 		}
 	}
@@ -102,7 +115,7 @@ func (c *Conn) prime(ctx context.Context) error {
 		}
 	}
 	if c.unsettled() { // a hook had a context of its own
-		return c.settle()
+		return c.settle(ctx)
 	}
 	return nil
 }
@@ -117,7 +130,8 @@ func (c *Conn) Close(ctx context.Context) error {
 		return c.closeGuarded()
 	}
 	if c.pg != nil {
-		return c.pg.Close(ctx)
+		// Of a pool of pgx's own only the inner connection's Close gives back the place that the connection had there.
+		return errors.Join(c.pg.Close(ctx), c.inner.Close())
 	}
 	c.closeSpent()
 	c.stmts.closeAll()
@@ -174,7 +188,7 @@ func (c *Conn) Validate(ctx context.Context, idle time.Duration, suspect bool) e
 	if c.opts.ResetSession != nil && !first {
 		ctx, cancel := context.WithTimeout(ctx, c.opts.EndTimeout)
 		defer cancel()
-		if err := c.opts.ResetSession(ctx, c.pg); err != nil {
+		if err := c.hook(ctx, c.opts.ResetSession); err != nil {
 			return fmt.Errorf("ResetSession: %w", err)
 		}
 	}

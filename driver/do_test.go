@@ -13,7 +13,8 @@ import (
 )
 
 func TestDoGivesBatchesAndCopyTheirTurn(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	f.exec("create table things (id int primary key)")
 	err := f.c.Do(f.ctx, func(pg *pgx.Conn) error {
 		var b pgx.Batch
@@ -40,7 +41,8 @@ func TestDoGivesBatchesAndCopyTheirTurn(t *testing.T) {
 }
 
 func TestDoLeavesNothingBehindWhateverItsFunctionDoes(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	f.exec("create table things (id int)")
 	errMine := errors.New("mine")
 	for _, c := range []struct {
@@ -68,7 +70,8 @@ func TestDoLeavesNothingBehindWhateverItsFunctionDoes(t *testing.T) {
 
 // A session of Do has nobody who checks it in, and needs none.
 func TestDoIsNotTakenForAWrapper(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	done := make(chan error, 1)
 	err := f.c.Do(f.ctx, func(*pgx.Conn) error {
 		go func() { done <- f.c.Do(f.ctx, func(*pgx.Conn) error { return nil }) }()
@@ -84,7 +87,8 @@ func TestDoIsNotTakenForAWrapper(t *testing.T) {
 }
 
 func TestHoldersShowTheirLabelAndWhatTheyRun(t *testing.T) {
-	f := open(t, 2)
+	t.Parallel()
+	f := patient(t, 2)
 	watcher := f.outside()
 	ctx, cancel := context.WithCancel(poolsql.WithLabel(f.ctx, "report"))
 	done := make(chan error, 1)

@@ -157,6 +157,7 @@ func (f *fixture) hundred() {
 
 // No retries are declared: what finds the connection ended has not been sent when it does.
 func TestStatementDoesNotNoticeThatItsIdleConnectionWasEnded(t *testing.T) {
+	t.Parallel()
 	known := "select $1::int"
 	for name, use := range map[string]func(context.Context, *sql.DB) error{
 		"exec":       func(ctx context.Context, db *sql.DB) error { _, err := db.ExecContext(ctx, "select 1"); return err },
@@ -175,7 +176,8 @@ func TestStatementDoesNotNoticeThatItsIdleConnectionWasEnded(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := open(t, 1)
+			t.Parallel()
+			f := patient(t, 1)
 			watcher := f.outside()
 			for _, idle := range []time.Duration{6, 30, 250, 900} {
 				f.exec(known, 1)
@@ -194,13 +196,15 @@ func TestStatementDoesNotNoticeThatItsIdleConnectionWasEnded(t *testing.T) {
 }
 
 func TestPoolWhoseConnectionsWereAllEndedServesWithoutAnError(t *testing.T) {
-	f := open(t, 8)
+	t.Parallel()
+	f := patient(t, 8)
 	terminate(f, idleConns(f, 8)...)
 	f.hundred()
 	f.serves(8)
 }
 
 func TestRestartOfTheServerIsNotNoticedByWhoComesAfterIt(t *testing.T) {
+	t.Parallel()
 	f, d := openPrivate(t, 8, nil)
 	for _, mode := range []testdb.StopMode{testdb.Fast, testdb.Immediate} {
 		idleConns(f, 8)
@@ -230,8 +234,9 @@ func notSaidUnsent(t *testing.T, what string, err error) {
 }
 
 func TestStatementThatLosesItsConnectionInItsMiddleIsNotSaidNotToHaveRun(t *testing.T) {
+	t.Parallel()
 	var wires faults
-	f := open(t, 2, wires.on)
+	f := patient(t, 2, wires.on)
 	f.exec("create sequence runs")
 	watcher := f.outside()
 	done := make(chan error, 1)
@@ -263,8 +268,9 @@ func TestStatementThatLosesItsConnectionInItsMiddleIsNotSaidNotToHaveRun(t *test
 }
 
 func TestEndOfOneConnectionMakesTheOthersProveThemselvesAndClosesNone(t *testing.T) {
+	t.Parallel()
 	var wires faults
-	f := open(t, 5, wires.on)
+	f := patient(t, 5, wires.on)
 	watcher := f.outside()
 	pids := idleConns(f, 5)
 	done := make(chan error, 1)
@@ -307,10 +313,12 @@ func contains(list []int, n int) bool {
 // A function may raise whatever it likes, and a foreign data wrapper may not reach its server: neither says anything of the
 // connection, and still less of others.
 func TestSQLSTATEsOfLostConnectionsThatAStatementRaisesCostNone(t *testing.T) {
+	t.Parallel()
 	for _, code := range []string{"08P01", "08006", "08001", "57P01", "57P02", "57P03", "25006"} {
 		t.Run(code, func(t *testing.T) {
+			t.Parallel()
 			var wires faults
-			f := open(t, 3, wires.on)
+			f := patient(t, 3, wires.on)
 			before := idleConns(f, 3)
 			wires.pings.Store(0)
 			_, err := f.db.ExecContext(f.ctx, "do $$ begin raise exception 'mine' using errcode = '"+code+"'; end $$")
@@ -334,6 +342,7 @@ func TestSQLSTATEsOfLostConnectionsThatAStatementRaisesCostNone(t *testing.T) {
 
 // PostgreSQL tells of its crash by a notice only, and then all connections end at once.
 func TestCrashOfTheServerIsNotNoticedByWhoComesAfterIt(t *testing.T) {
+	t.Parallel()
 	f, d := openPrivate(t, 4, nil)
 	pids := idleConns(f, 4)
 	tx, err := f.db.BeginTx(f.ctx, nil)
@@ -364,7 +373,8 @@ func TestCrashOfTheServerIsNotNoticedByWhoComesAfterIt(t *testing.T) {
 }
 
 func TestRefusalToWriteRetiresConnectionsToAStandbyOnly(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pair := testdb.Replicated(t)
 	for name, standby := range map[string]bool{"standby": true, "primary": false} {
 		dsn := pair.PrimaryDSN()
@@ -408,9 +418,10 @@ func TestRefusalToWriteRetiresConnectionsToAStandbyOnly(t *testing.T) {
 }
 
 func TestServerThatComesUpAtADialMakesTheOthersProveThemselves(t *testing.T) {
+	t.Parallel()
 	var wires faults
 	var starting atomic.Bool
-	f := open(t, 3, wires.on, func(cfg *poolsql.Config) {
+	f := patient(t, 3, wires.on, func(cfg *poolsql.Config) {
 		dial := cfg.ConnConfig.DialFunc
 		cfg.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 			if starting.Load() {

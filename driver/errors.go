@@ -31,8 +31,8 @@ type LostError struct {
 
 // Error says what was lost and what to do.
 func (e *LostError) Error() string {
-	s := fmt.Sprintf("poolsql: connection %d (server process %d) was lost before the statement was sent; "+
-		"it has not run: begin the transaction or take the Conn anew", e.Conn, e.PID)
+	s := fmt.Sprintf("poolsql: %s was lost before the statement was sent; "+
+		"it has not run: begin the transaction or take the Conn anew", connection(e.Conn, e.PID))
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

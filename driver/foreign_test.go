@@ -120,10 +120,12 @@ func count(rows *sql.Rows, err error) string {
 
 // What database/sql does for a driver that lacks an interface, the pool has to do in its place, to the letter.
 func TestOtherDriversSeeAndAnswerWhatTheyDoOnPlainDatabaseSQL(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	for connName, wrap := range fakeConns {
 		for stmtName, wrapStmt := range fakeStmts {
 			t.Run(connName+" conn, "+stmtName+" stmt", func(t *testing.T) {
+				t.Parallel()
 				plainFake := &fake{wrap: wrap, wrapStmt: wrapStmt}
 				ourFake := &fake{wrap: wrap, wrapStmt: wrapStmt}
 				plain := sql.OpenDB(plainFake)
@@ -152,7 +154,8 @@ func TestOtherDriversSeeAndAnswerWhatTheyDoOnPlainDatabaseSQL(t *testing.T) {
 }
 
 func TestOtherDriversBeginWhatTheyCan(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	for name, wrap := range fakeConns {
 		plainFake, ourFake := &fake{wrap: wrap}, &fake{wrap: wrap}
 		plain := sql.OpenDB(plainFake)
@@ -174,7 +177,8 @@ func TestOtherDriversBeginWhatTheyCan(t *testing.T) {
 }
 
 func TestPingOfADriverThatCannotIsNoError(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{}
 	db, _ := onFake(t, f, 1)
 	if err := db.PingContext(t.Context()); err != nil {
@@ -186,7 +190,8 @@ func TestPingOfADriverThatCannotIsNoError(t *testing.T) {
 }
 
 func TestStatementsOfOtherDriversAreClosedWithTheirConnection(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{}
 	db, c := onFake(t, f, 1)
 	for i := range 1000 { // more than are kept
@@ -209,7 +214,8 @@ func TestStatementsOfOtherDriversAreClosedWithTheirConnection(t *testing.T) {
 // Two results of the same text may be read at the same time where the driver can: each needs a statement of its own, as on
 // plain database/sql.
 func TestTwoOpenResultsOfOneTextDoNotShareAStatement(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	f := &fake{wrapStmt: func(s *fakeStmt) driver.Stmt { return &soleStmt{fakeStmt: s} }}
 	db, _ := onFake(t, f, 1)
 	tx, err := db.BeginTx(t.Context(), nil)

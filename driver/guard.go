@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"runtime"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // A guard stands between pgx and the network for one physical connection. It can close the socket at any time and from
@@ -25,12 +27,16 @@ type guard struct {
 	opts *Options
 	next pgconn.DialFunc // the configuration's own
 
+	missed   error     // what the last dial of the connection's own said; of the one who opens it
+	missedAt [2]string // network and address of that dial
+
 	canceler *canceler // set before the connection serves; nil where the user's own handler is kept
 
 	serves atomic.Bool   // the connection is open: another one that is dialed by this guard is not its own
 	gone   atomic.Bool   // the server has ended the connection, so that there is nothing to cancel
 	dead   atomic.Bool   // the socket was closed by us
 	sent   atomic.Uint64 // counts writes of which anything has left for the server
+	ready  atomic.Bool   // the server has said that it is, since anything was sent last
 	turns  atomic.Uint64 // counts begins and ends of reads from the socket: odd while one waits
 
 	mu     sync.Mutex         // guards what follows
@@ -49,6 +55,13 @@ const guardKey = "github.com/poolsql/poolsql/driver.guard"
 func Guard(cfg *pgx.ConnConfig, opts *Options) {
 	g := &guard{opts: opts, next: cfg.DialFunc}
 	cfg.DialFunc = g.dial
+	frontend := cfg.BuildFrontend
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		if g.serves.Load() {
+			return frontend(r, w) // of another connection, as below
+		}
+		return frontend(answers{r, g}, questions{w, g})
+	}
 	build := cfg.BuildContextWatcherHandler
 	cfg.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		h := build(pg)
@@ -83,9 +96,12 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	if dialsToCancel() {
 		return g.dialSide(ctx, network, address)
 	}
-	conn, err := g.next(ctx, network, address)
-	if err != nil || g.serves.Load() {
-		return conn, err
+	if g.serves.Load() {
+		return g.next(ctx, network, address)
+	}
+	conn, err := g.reach(ctx, network, address)
+	if err != nil {
+		return nil, err
 	}
 	s := &socket{Conn: conn, guard: g}
 	g.mu.Lock()
@@ -93,6 +109,17 @@ func (g *guard) dial(ctx context.Context, network, address string) (net.Conn, er
 	g.gone.Store(false)
 	g.mu.Unlock()
 	return s, nil
+}
+
+// reach dials, but for an address that could not be reached just now: pgx tries it once more without TLS where sslmode is
+// prefer, its default, so that a server that is down would see twice as many attempts.
+func (g *guard) reach(ctx context.Context, network, address string) (net.Conn, error) {
+	if g.missed != nil && g.missedAt == [2]string{network, address} {
+		return nil, g.missed
+	}
+	conn, err := g.next(ctx, network, address)
+	g.missed, g.missedAt = err, [2]string{network, address}
+	return conn, err
 }
 
 // dialsToCancel reports whether pgx calls dial for a request to cancel. Nothing but the caller tells: that the connection

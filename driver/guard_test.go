@@ -180,11 +180,9 @@ func (f *fixture) reap() {
 // settled reports an error unless every slot is usable again soon, and no connection dies any more.
 func (f *fixture) settled() {
 	f.t.Helper()
-	began := time.Now()
+	watch := startWatch()
 	f.await("dying connections to be gone", func() bool { s := f.c.Stats(); return s.ClosingConns == 0 && s.InUseConns == 0 })
-	if d := time.Since(began); d > 2*time.Second {
-		f.t.Errorf("the slot was usable again only after %s", d)
-	}
+	watch.within(f.t, 2*time.Second, "to make every slot usable again")
 }
 
 // Each transport that sockets may be of.
@@ -193,9 +191,10 @@ var transports = map[string]func(*poolsql.Config){"unix": func(*poolsql.Config) 
 // A host that pgx asks what it is, and does not want, is no connection that serves: what is dialed next is not a request
 // to cancel, and must not be limited like one.
 func TestHostsThatAreNotWantedDoNotUseUpTheRequestsToCancel(t *testing.T) {
+	t.Parallel()
 	var n network
 	unwanted := errors.New("not this one")
-	f := open(t, 6, tcp, n.through, func(cfg *poolsql.Config) {
+	f := patient(t, 6, tcp, n.through, func(cfg *poolsql.Config) {
 		cc := cfg.ConnConfig
 		cc.Fallbacks = []*pgconn.FallbackConfig{{Host: cc.Host, Port: cc.Port}}
 		cfg.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
@@ -211,7 +210,7 @@ func TestHostsThatAreNotWantedDoNotUseUpTheRequestsToCancel(t *testing.T) {
 			}
 			return nil
 		}
-		cfg.MaxCancels, cfg.ConnectTimeout = 2, 5*time.Second
+		cfg.MaxCancels, cfg.ConnectTimeout = 2, patience
 	})
 	f.serves(6)
 	if n.sides.Load() != 0 {
@@ -237,8 +236,9 @@ func (f *fixture) sleep(limit time.Duration) error {
 
 // Programs open connections of their own by the configuration of one of the pool's. Those are none of the pool's.
 func TestConnectionOpenedByACopyOfTheConfigurationIsNotThePools(t *testing.T) {
+	t.Parallel()
 	var n network
-	f := open(t, 1, tcp, n.through, func(cfg *poolsql.Config) { cfg.MaxCancels = 1 })
+	f := patient(t, 1, tcp, n.through, func(cfg *poolsql.Config) { cfg.MaxCancels = 1 })
 	var cfg *pgx.ConnConfig
 	if err := f.c.Do(f.ctx, func(pg *pgx.Conn) error { cfg = pg.Config(); return nil }); err != nil {
 		t.Fatal(err)
@@ -264,6 +264,7 @@ func TestConnectionOpenedByACopyOfTheConfigurationIsNotThePools(t *testing.T) {
 
 // The handler that a user has set stays, and what it asks for is limited all the same.
 func TestHandlerOfTheUsersOwnIsKept(t *testing.T) {
+	t.Parallel()
 	for name, build := range map[string]func(*pgconn.PgConn) ctxwatch.Handler{
 		"deadline": func(pg *pgconn.PgConn) ctxwatch.Handler {
 			return &pgconn.DeadlineContextWatcherHandler{Conn: pg.Conn(), DeadlineDelay: 10 * time.Millisecond}
@@ -273,9 +274,10 @@ func TestHandlerOfTheUsersOwnIsKept(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var n network
 			const conns = 20
-			f := open(t, conns, n.through, func(cfg *poolsql.Config) {
+			f := patient(t, conns, n.through, func(cfg *poolsql.Config) {
 				cfg.MaxCancels, cfg.ConnConfig.BuildContextWatcherHandler = 2, build
 			})
 			f.serves(conns)
@@ -309,10 +311,12 @@ func TestHandlerOfTheUsersOwnIsKept(t *testing.T) {
 
 // What went down with its server is not asked to cancel anything: every connection would dial a dead server once more.
 func TestServerThatEndsItsConnectionsIsNotAskedToCancel(t *testing.T) {
+	t.Parallel()
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var n network
-			f := open(t, 8, transport, n.through)
+			f := patient(t, 8, transport, n.through)
 			pids := idleConns(f, 4)
 			errs := make(chan error, 4)
 			for range 4 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/poolsql/poolsql/priority"
@@ -21,6 +22,7 @@ type limits struct {
 	pool    time.Duration // what the server was told at the start; unknown if nothing
 	session time.Duration // what holds outside of transactions now
 	local   bool          // something else may hold until the end of the transaction
+	own     bool          // the holder has set something by himself, which nobody here knows
 	before  string        // the server's value that was first replaced, as it is to be told again; "" if none was
 }
 
@@ -82,14 +84,41 @@ func (c *Conn) adjustLimits(ctx context.Context, timeout time.Duration) error {
 		}
 		c.limits.session = need
 	}
-	c.limit.Store(int64(max(0, need)))
+	c.noteLimit(need)
 	return nil
 }
 
-// restoreLimits takes back what adjustLimits did, outside of a transaction.
+// restoreLimits takes back what adjustLimits did, and the holder, outside of a transaction.
 func (c *Conn) restoreLimits(ctx context.Context) error {
 	c.limits.local = false
-	return c.adjustLimits(ctx, 0)
+	if !c.limits.own {
+		return c.adjustLimits(ctx, 0)
+	}
+	c.limits.before = "" // may be the holder's
+	if err := c.tell(ctx, "set statement_timeout", c.limits.pool); err != nil {
+		return err
+	}
+	c.limits.own, c.limits.session = false, c.limits.pool
+	c.noteLimit(c.limits.pool)
+	return nil
+}
+
+// noteLimit notes for the watchdog what the server has for a limit now.
+func (c *Conn) noteLimit(limit time.Duration) {
+	if c.limits.own && limit == c.limits.pool { // or what the holder has put in its place
+		limit = 0
+	}
+	c.limit.Store(int64(max(0, limit)))
+}
+
+// noteOwn sees whether the holder is about to set statement_timeout by himself. The server may then let his statements run
+// for longer than the pool's limit, and the watchdog must not take that for a dead network.
+func (c *Conn) noteOwn(query string) {
+	if c.limit.Load() == 0 || !(strings.Contains(query, "statement_timeout") || strings.Contains(query, "STATEMENT_TIMEOUT")) {
+		return
+	}
+	c.limits.own = !c.opts.Pooler.shared() // there it ends with the transaction
+	c.limit.Store(0)
 }
 
 // txEnded notes that the transaction is over, and with it what holds for it.
@@ -104,7 +133,10 @@ func (c *Conn) txEnded() {
 // limitsEnded notes that what was told for the transaction holds no more.
 func (c *Conn) limitsEnded() {
 	c.limits.local = false
-	c.limit.Store(int64(max(0, c.limits.session)))
+	if c.opts.Pooler.shared() {
+		c.limits.init(0)
+	}
+	c.noteLimit(c.limits.session)
 }
 
 // tell sets statement_timeout to limit, or back to what it was before it was set here.
@@ -134,6 +166,11 @@ func (c *Conn) tellFirst(ctx context.Context, sql string) error {
 	results, err := c.pg.PgConn().Exec(ctx, "show statement_timeout; "+sql).ReadAll()
 	if err != nil {
 		return err
+	}
+	if c.unsettled() { // the limit ran out in the instant of the answer
+		if err := c.settle(context.Background()); err != nil {
+			return &unsentError{err}
+		}
 	}
 	c.limits.before = ""
 	if len(results) > 0 && len(results[0].Rows) == 1 && len(results[0].Rows[0]) == 1 {
@@ -169,6 +206,9 @@ func (s *Session) limit(ctx context.Context, o *priority.Options) (context.Conte
 		return ctx, fmt.Errorf("poolsql: a statement timeout of %s: want more than zero, zero for the pool's default, or NoTimeout", timeout)
 	}
 	c := s.conn
+	if s.opts.Pooler.shared() {
+		return s.limitShared(ctx, timeout)
+	}
 	if timeout != 0 || c.limits.local || c.limits.raised() {
 		if err := c.adjustLimits(ctx, timeout); err != nil {
 			return ctx, err
@@ -183,18 +223,22 @@ func (s *Session) limit(ctx context.Context, o *priority.Options) (context.Conte
 // withDeadline returns ctx with the sooner of the timeout, if there is one, and the transaction's end, unless its own
 // deadline is before them.
 func (s *Session) withDeadline(ctx context.Context, timeout time.Duration) context.Context {
-	ends := s.txEnds
+	ends, cause := s.txEnds, errTxOutOfTime
 	if timeout > 0 {
 		if end := time.Now().Add(timeout); ends.IsZero() || end.Before(ends) {
-			ends = end
+			ends, cause = end, errOutOfTime
 		}
 	}
 	if own, ok := ctx.Deadline(); ok && !ends.Before(own) {
 		return ctx
 	}
-	ctx, s.cancel = context.WithDeadlineCause(ctx, ends, errOutOfTime)
+	ctx, s.cancel = context.WithDeadlineCause(ctx, ends, cause)
 	return ctx
 }
 
-// errOutOfTime is the cause of a context's end that withDeadline has set.
-var errOutOfTime = errors.New("a limit of the statement or its transaction ran out")
+// The causes of a context's end that withDeadline has set. Which it was must be seen when the transaction is over already:
+// rows of a *sql.Conn outlive the transaction in which they were opened.
+var (
+	errOutOfTime   = errors.New("the limit of the statement ran out")
+	errTxOutOfTime = errors.New("the limit of the transaction ran out")
+)

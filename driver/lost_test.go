@@ -54,6 +54,7 @@ func terminate(f *fixture, pids ...int) {
 
 // Everything that leaves nothing behind is tried again on another connection. A statement is, if it was not sent.
 func TestIdleConnectionsThatTheServerEndedAreReplacedUnnoticed(t *testing.T) {
+	t.Parallel()
 	for name, use := range map[string]func(context.Context, *sql.DB) error{
 		"ping": func(ctx context.Context, db *sql.DB) error { return db.PingContext(ctx) },
 		"transaction": func(ctx context.Context, db *sql.DB) error {
@@ -71,7 +72,8 @@ func TestIdleConnectionsThatTheServerEndedAreReplacedUnnoticed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := open(t, 3)
+			t.Parallel()
+			f := patient(t, 3)
 			terminate(f, idleConns(f, 3)...)
 			if err := use(f.ctx, f.db); err != nil {
 				t.Error(err)
@@ -83,7 +85,8 @@ func TestIdleConnectionsThatTheServerEndedAreReplacedUnnoticed(t *testing.T) {
 // A statement that was sent may have run, whatever the server's last word was, so it fails; but only one does for each
 // connection that was lost.
 func TestStatementSentToALostConnectionFailsOnceAtMost(t *testing.T) {
-	f := open(t, 3)
+	t.Parallel()
+	f := patient(t, 3)
 	terminate(f, idleConns(f, 3)...)
 	failed := 0
 	for range 10 {
@@ -103,7 +106,8 @@ func TestStatementSentToALostConnectionFailsOnceAtMost(t *testing.T) {
 }
 
 func TestErrBadConnNeverReachesDatabaseSQL(t *testing.T) {
-	f := open(t, 2)
+	t.Parallel()
+	f := patient(t, 2)
 	// Wrapped, so that it is seen before database/sql makes something of it.
 	var seen int
 	db := sql.OpenDB(watched{f.c, func(err error) {
@@ -132,7 +136,8 @@ func TestErrBadConnNeverReachesDatabaseSQL(t *testing.T) {
 }
 
 func TestConnectionLostInATransactionIsSaidToBe(t *testing.T) {
-	f := open(t, 2)
+	t.Parallel()
+	f := patient(t, 2)
 	tx, err := f.db.BeginTx(f.ctx, nil)
 	if err != nil {
 		t.Fatal(err)

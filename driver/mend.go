@@ -20,20 +20,20 @@ func (c *Conn) fate() (end lifecycle.EndReason, mend bool) {
 		}
 		return lifecycle.EndNone, false
 	}
-	if c.pg.IsClosed() {
+	if c.pg.IsClosed() || c.guard.killed() != nil {
 		return lifecycle.EndBroken, false
 	}
 	if c.pg.PgConn().IsBusy() {
 		return lifecycle.EndBusy, false
 	}
-	mend = c.pg.PgConn().TxStatus() != 'I' || c.limits.raised() || c.opts.ResetQuery != "" || c.unsettled()
+	mend = c.pg.PgConn().TxStatus() != 'I' || c.limits.raised() || c.limits.own || c.opts.ResetQuery != "" || c.unsettled()
 	return lifecycle.EndNone, mend
 }
 
 // mend makes a connection fit for its next holder: no cancel may be under way, no transaction open, no setting changed.
 func (c *Conn) mend() error {
 	if c.unsettled() {
-		if err := c.settle(); err != nil {
+		if err := c.settle(context.Background()); err != nil {
 			return err
 		}
 	}

@@ -63,9 +63,11 @@ func (f *fixture) clean(on runner, after string) {
 }
 
 func TestAResetQueryLeavesNothingForTheNextHolderInAnyMode(t *testing.T) {
+	t.Parallel()
 	for _, mode := range execModes {
 		t.Run(mode.String(), func(t *testing.T) {
-			f := open(t, 1, discarding(mode))
+			t.Parallel()
+			f := patient(t, 1, discarding(mode))
 			before := f.pid()
 			for name, use := range map[string]func() error{
 				"a Conn": func() error {
@@ -126,9 +128,11 @@ func TestAResetQueryLeavesNothingForTheNextHolderInAnyMode(t *testing.T) {
 
 // What is known here of prepared statements and what the server knows must be the same after each reset.
 func TestStatementsRunAgainAndAgainBetweenResetsInAnyMode(t *testing.T) {
+	t.Parallel()
 	for _, mode := range execModes {
 		t.Run(mode.String(), func(t *testing.T) {
-			f := open(t, 1, discarding(mode))
+			t.Parallel()
+			f := patient(t, 1, discarding(mode))
 			st, err := f.db.PrepareContext(f.ctx, "select $1::int + 1")
 			if err != nil {
 				t.Fatal(err)
@@ -165,7 +169,8 @@ func TestStatementsRunAgainAndAgainBetweenResetsInAnyMode(t *testing.T) {
 }
 
 func TestAResetQueryThatFailsClosesTheConnectionAndTheObserverHearsWhy(t *testing.T) {
-	f := open(t, 1, func(cfg *poolsql.Config) { cfg.ResetQuery = "select 'very private'::int" })
+	t.Parallel()
+	f := patient(t, 1, func(cfg *poolsql.Config) { cfg.ResetQuery = "select 'very private'::int" })
 	first := f.pid()
 	f.awaitFree()
 	if second := f.pid(); second == first {
@@ -191,7 +196,8 @@ func TestAResetQueryThatFailsClosesTheConnectionAndTheObserverHearsWhy(t *testin
 
 // The caller has its answer while the reset still runs, and the connection is nobody's until it has.
 func TestAResetRunsOffTheCallersPath(t *testing.T) {
-	f := open(t, 1, func(cfg *poolsql.Config) {
+	t.Parallel()
+	f := patient(t, 1, func(cfg *poolsql.Config) {
 		cfg.ResetQuery = "select pg_advisory_lock_shared(77), pg_advisory_unlock_shared(77)"
 	})
 	outside := f.outside()
@@ -219,7 +225,8 @@ func TestAResetRunsOffTheCallersPath(t *testing.T) {
 
 // What a transaction was limited to must not end the next holder, though nobody ended the transaction.
 func TestATransactionThatNobodyEndedLimitsNobodyAfterwards(t *testing.T) {
-	f := open(t, 1, func(cfg *poolsql.Config) { cfg.TransactionTimeout = 300 * time.Millisecond })
+	t.Parallel()
+	f := open(t, 1, transactionTimeout(300*time.Millisecond))
 	f.exec("select 1")
 	conn, err := f.c.Connect(f.ctx)
 	if err != nil {
@@ -230,7 +237,7 @@ func TestATransactionThatNobodyEndedLimitsNobodyAfterwards(t *testing.T) {
 	}
 	conn.Close()
 	f.awaitFree()
-	if _, err := f.db.ExecContext(f.ctx, "select pg_sleep(2.5)"); err != nil { // beyond whatever the watchdog adds
+	if _, err := f.db.ExecContext(f.ctx, "select pg_sleep(2.2)"); err != nil { // beyond whatever the watchdog adds
 		t.Error(err)
 	}
 	if n := f.c.Stats().NewConnsCount; n != 1 {

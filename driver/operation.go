@@ -86,12 +86,16 @@ func (s *Session) once(
 	return limited, open, err
 }
 
-// try runs f once. A cancel of what ran before must have ended first.
+// try runs f once. A cancel of what ran before must have ended first; the end of a transaction sees to that by itself, since
+// it is over whatever comes of it.
 func (s *Session) try(
 	ctx context.Context, kind opKind, o *priority.Options, f func(context.Context, *Conn) (bool, error),
 ) (limited context.Context, open bool, err error) {
-	if s.conn.unsettled() {
-		if err := s.conn.settle(); err != nil {
+	if s.conn.raw && kind != opRaw { // its holder has given pgx back
+		s.conn.takeBack()
+	}
+	if kind != opEnd && s.conn.unsettled() {
+		if err := s.conn.settle(ctx); err != nil {
 			return ctx, false, &unsentError{err}
 		}
 	}

@@ -24,6 +24,15 @@ type Options struct {
 	// second of idleness.
 	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
 
+	// Pooler is what stands between the connections and the server. Where it lends sessions of the server for less than a
+	// connection's life, the limits below are kept by timers here and, in a transaction, told with its BEGIN.
+	Pooler Pooler
+	// Tracked are settings, in lower case, that the pooler keeps for each connection, beside those that PgBouncer always does.
+	Tracked []string
+	// Settings, if set, is SQL that runs on each new pgx connection before anything else: what a pooler would not take as
+	// start-up parameters. For PoolerSession alone.
+	Settings string
+
 	// StatementTimeout is what the server was told at the start of each connection; 0 if nothing.
 	StatementTimeout time.Duration
 	// TransactionTimeout is how long a transaction may be open; 0 is no limit.

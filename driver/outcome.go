@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolsql/poolsql/internal/mono"
-	"github.com/poolsql/poolsql/priority"
 )
 
 // SQLSTATEs that decide something here.
@@ -79,7 +78,7 @@ func (s *Session) outcome(ctx, limited context.Context, began mono.Time, err err
 		return err
 	case s.conn.busy():
 		return errBusy
-	case errors.Is(err, driver.ErrBadConn) || s.conn.closed():
+	case errors.Is(err, driver.ErrBadConn) || s.conn.closed() || s.conn.broken:
 		return &LostError{Conn: s.h.ID(), PID: s.conn.pid, Err: cause(err)}
 	default:
 		return err
@@ -119,11 +118,11 @@ func (s *Session) outcomeOfContext(ctx, limited context.Context, began mono.Time
 	if errors.Is(limited.Err(), context.Canceled) {
 		return &CanceledError{Interruption: s.interruption(began, err), Cause: causeOf(ctx)}
 	}
-	if context.Cause(limited) == errOutOfTime { //nolint:errorlint // the very same, if it was our timer
-		if ends, _ := limited.Deadline(); ends.Equal(s.txEnds) {
-			return s.timeout(s.txLimit, s.txAfter, s.txBegan, err)
-		}
-		return s.timeout(LimitStatement, priority.Peek(limited).Timeout, began, err)
+	switch context.Cause(limited) { //nolint:errorlint // the very same, if it was our timer
+	case errTxOutOfTime:
+		return s.timeout(s.txLimit, s.txAfter, s.txBegan, err)
+	case errOutOfTime:
+		return s.timeout(LimitStatement, s.timerOf(limited), began, err)
 	}
 	t := s.timeout(LimitContext, 0, began, err)
 	t.Cause = causeOf(ctx)
@@ -187,7 +186,7 @@ func (s *Session) outcomeOfKill(why error, began mono.Time, err error) error {
 	case k.limit != 0:
 		return s.timeout(k.limit, k.after, began, err)
 	default:
-		return fmt.Errorf("poolsql: connection %d (server process %d) was closed under the operation: %w", s.h.ID(), s.conn.pid, k.cause)
+		return fmt.Errorf("poolsql: %s was closed under the operation: %w", connection(s.h.ID(), s.conn.pid), k.cause)
 	}
 }
 

@@ -3,6 +3,7 @@ package pooldriver_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,22 +19,29 @@ const stubborn = `do $$ begin perform pg_sleep(60); exception when query_cancele
 	raise unique_violation; end $$`
 
 func TestWhatTheServerSaidWinsOverTheEndOfTheContext(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	pid := f.pid()
 	canceled, cancel := context.WithCancel(f.ctx)
 	defer cancel()
-	for i, ctx := range []context.Context{poolsql.WithTimeout(f.ctx, 50*time.Millisecond), canceled} {
+	watcher := f.outside()
+	for i, ctx := range []context.Context{poolsql.WithTimeout(f.ctx, 500*time.Millisecond), canceled} {
 		conn, err := f.db.Conn(f.ctx) // whose context database/sql does not look at
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := conn.PingContext(f.ctx); err != nil { // so that there is a connection
+			t.Fatal(err)
+		}
+		var once sync.WaitGroup
 		if ctx == canceled {
-			time.AfterFunc(50*time.Millisecond, cancel)
+			once.Go(func() { f.awaitSleep(watcher); cancel() })
 		}
 		if _, err := conn.ExecContext(ctx, stubborn); codeOf(err) != "23505" || errors.Is(err, context.DeadlineExceeded) ||
 			errors.Is(err, context.Canceled) {
 			t.Errorf("%d: %v", i, err)
 		}
+		once.Wait()
 		conn.Close()
 	}
 	if f.pid() != pid {
@@ -43,6 +51,7 @@ func TestWhatTheServerSaidWinsOverTheEndOfTheContext(t *testing.T) {
 
 // Who cut the statement off is told, and not who else would have by the time that the server had answered.
 func TestTimeoutSaysWhichLimitRanOut(t *testing.T) {
+	t.Parallel()
 	// The server takes a while to answer to the cancel.
 	const slow = `do $$ declare began timestamptz := clock_timestamp(); begin
 		loop
@@ -65,7 +74,8 @@ func TestTimeoutSaysWhichLimitRanOut(t *testing.T) {
 		}, 50 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := open(t, 1)
+			t.Parallel()
+			f := patient(t, 1)
 			conn, err := f.db.Conn(f.ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -86,13 +96,14 @@ func TestTimeoutSaysWhichLimitRanOut(t *testing.T) {
 }
 
 func TestTimeoutOfAStatementInATransactionIsItsOwn(t *testing.T) {
-	f := open(t, 1, func(cfg *poolsql.Config) { cfg.StatementTimeout = 100 * time.Millisecond })
+	t.Parallel()
+	f := patient(t, 1, func(cfg *poolsql.Config) { cfg.StatementTimeout = 500 * time.Millisecond })
 	tx, err := f.db.BeginTx(f.ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tx.Rollback()
-	for i, limit := range []time.Duration{50 * time.Millisecond, 250 * time.Millisecond} {
+	for i, limit := range []time.Duration{50 * time.Millisecond, 800 * time.Millisecond} {
 		if _, err := tx.ExecContext(f.ctx, "savepoint s"); err != nil {
 			t.Fatal(err)
 		}
@@ -108,8 +119,9 @@ func TestTimeoutOfAStatementInATransactionIsItsOwn(t *testing.T) {
 }
 
 func TestBeginThatIsNotAnsweredInTimeSaysSo(t *testing.T) {
+	t.Parallel()
 	var wires faults
-	f := open(t, 1, wires.on, func(cfg *poolsql.Config) { cfg.EndTimeout = 200 * time.Millisecond })
+	f := patient(t, 1, wires.on, func(cfg *poolsql.Config) { cfg.EndTimeout = 200 * time.Millisecond })
 	f.exec("select 1")
 	wires.arm(cutMute, "begin", 1)
 	_, err := f.db.BeginTx(f.ctx, nil)
@@ -120,6 +132,7 @@ func TestBeginThatIsNotAnsweredInTimeSaysSo(t *testing.T) {
 }
 
 func TestErrorAmongTheRowsComesOutOfThemOnceAndTyped(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		query string
 		ctx   func(context.Context) context.Context
@@ -133,7 +146,7 @@ func TestErrorAmongTheRowsComesOutOfThemOnceAndTyped(t *testing.T) {
 		},
 		"timeout": {
 			query: "select g, case when g > 5000 then pg_sleep(60) end from generate_series(1, 10000) g", kept: true,
-			ctx: func(ctx context.Context) context.Context { return poolsql.WithTimeout(ctx, 300*time.Millisecond) },
+			ctx: func(ctx context.Context) context.Context { return poolsql.WithTimeout(ctx, 700*time.Millisecond) },
 			tell: func(err error) bool {
 				var timeout *pooldriver.TimeoutError
 				return errors.As(err, &timeout) && timeout.Limit == pooldriver.LimitStatement && !timeout.Closed && !timeout.Unsent
@@ -145,7 +158,8 @@ func TestErrorAmongTheRowsComesOutOfThemOnceAndTyped(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := open(t, 1)
+			t.Parallel()
+			f := patient(t, 1)
 			watcher := f.outside()
 			pid := f.pid()
 			ctx := f.ctx
@@ -186,10 +200,12 @@ func TestErrorAmongTheRowsComesOutOfThemOnceAndTyped(t *testing.T) {
 }
 
 func TestRowsThatAreCutAreNotSaidNotToHaveBeenAskedFor(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
 		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
 			var wires faults
-			f := open(t, 1, wires.on, func(cfg *poolsql.Config) { cfg.ConnConfig.DefaultQueryExecMode = mode })
+			f := patient(t, 1, wires.on, func(cfg *poolsql.Config) { cfg.ConnConfig.DefaultQueryExecMode = mode })
 			rows, err := f.db.QueryContext(f.ctx, "select g from generate_series(1, 100000) g")
 			if err != nil {
 				t.Fatal(err)
@@ -206,7 +222,8 @@ func TestRowsThatAreCutAreNotSaidNotToHaveBeenAskedFor(t *testing.T) {
 
 // A procedure may have committed before the server says that it does not know a statement that the procedure runs.
 func TestRefusalOfAStatementInsideAProcedureIsNoReasonToRunItAgain(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	f.exec("create table t (n int)")
 	f.exec(`create procedure p(n int) language plpgsql as $$ begin insert into t values (n); commit; execute 'execute nobody'; end $$`)
 	for range 2 { // known the second time
@@ -220,6 +237,7 @@ func TestRefusalOfAStatementInsideAProcedureIsNoReasonToRunItAgain(t *testing.T)
 }
 
 func TestInterruptedCommitOfADrainIsUnknown(t *testing.T) {
+	t.Parallel()
 	f, _ := openPrivate(t, 2, []string{"max_wal_senders = 2", "wal_level = replica", "synchronous_commit = on"})
 	f.exec("create table t (n int)")
 	f.exec("alter system set synchronous_standby_names = 'nobody'")
@@ -254,7 +272,8 @@ func TestInterruptedCommitOfADrainIsUnknown(t *testing.T) {
 
 // A server may be set up to tell the parameters with each error.
 func TestRefusedPlanIsMadeAnewWhereTheServerTellsTheParameters(t *testing.T) {
-	f := open(t, 1, func(cfg *poolsql.Config) {
+	t.Parallel()
+	f := patient(t, 1, func(cfg *poolsql.Config) {
 		cfg.ConnConfig.RuntimeParams["log_parameter_max_length_on_error"] = "-1"
 	})
 	f.exec("create table t (n int)")

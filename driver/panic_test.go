@@ -64,7 +64,8 @@ func survives(f func()) (v any) {
 }
 
 func TestPanicOfAValuerLosesNoConnection(t *testing.T) {
-	f := open(t, 2)
+	t.Parallel()
+	f := patient(t, 2)
 	st, err := f.db.PrepareContext(f.ctx, "select $1::text")
 	if err != nil {
 		t.Fatal(err)
@@ -107,11 +108,13 @@ func TestPanicOfAValuerLosesNoConnection(t *testing.T) {
 }
 
 func TestPanicOfATracerLosesNoConnection(t *testing.T) {
+	t.Parallel()
 	for _, atEnd := range []bool{false, true} {
 		name := map[bool]string{false: "at the start", true: "at the end"}[atEnd]
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			tracer := &panickingTracer{atEnd: atEnd}
-			f := open(t, 2, func(cfg *poolsql.Config) { cfg.ConnConfig.Tracer = tracer })
+			f := patient(t, 2, func(cfg *poolsql.Config) { cfg.ConnConfig.Tracer = tracer })
 			calls := tracedCalls(f, tracer)
 			for name, call := range calls {
 				for range 3 {
@@ -163,6 +166,7 @@ func tracedCalls(f *fixture, tracer *panickingTracer) map[string]func() {
 }
 
 func TestPanicInAHookLosesNoConnection(t *testing.T) {
+	t.Parallel()
 	for _, hook := range []struct {
 		name   string
 		panics bool // or becomes an error, as the hook runs on no caller's goroutine
@@ -182,8 +186,9 @@ func TestPanicInAHookLosesNoConnection(t *testing.T) {
 		}},
 	} {
 		t.Run(hook.name, func(t *testing.T) {
+			t.Parallel()
 			var on atomic.Bool
-			f := open(t, 2, func(cfg *poolsql.Config) {
+			f := patient(t, 2, func(cfg *poolsql.Config) {
 				hook.set(cfg, func() {
 					if on.Load() {
 						panic(bang)
@@ -218,7 +223,8 @@ func TestPanicInAHookLosesNoConnection(t *testing.T) {
 // Whoever recovers a panic may go on with the transaction or the Conn. What he then sends must not run elsewhere: outside
 // of his transaction, it would be committed at once.
 func TestNothingRunsElsewhereAfterAPanicInATransaction(t *testing.T) {
-	f := open(t, 2)
+	t.Parallel()
+	f := patient(t, 2)
 	f.exec("create table kept (id int)")
 	tx, err := f.db.BeginTx(f.ctx, nil)
 	if err != nil {

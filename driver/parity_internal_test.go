@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/stdlib"
@@ -21,9 +22,18 @@ type contract map[string]map[string]string
 // without being listed here.
 func readContract(t *testing.T) contract {
 	t.Helper()
-	pkg, err := importer.ForCompiler(token.NewFileSet(), "source", nil).Import("database/sql/driver")
+	c, err := theContract()
 	if err != nil {
 		t.Fatal(err)
+	}
+	return c
+}
+
+// theContract is read once, as it takes a while.
+var theContract = sync.OnceValues(func() (contract, error) {
+	pkg, err := importer.ForCompiler(token.NewFileSet(), "source", nil).Import("database/sql/driver")
+	if err != nil {
+		return nil, err
 	}
 	all := contract{}
 	for _, name := range pkg.Scope().Names() {
@@ -41,8 +51,8 @@ func readContract(t *testing.T) contract {
 		}
 		all[name] = methods
 	}
-	return all
-}
+	return all, nil
+})
 
 // signature is a method's type as reflect prints it, without the receiver.
 func signature(s *types.Signature) string {
@@ -109,6 +119,7 @@ func (c contract) lacks(ours, theirs reflect.Type) []string {
 }
 
 func TestWhateverPgxImplementsIsImplementedHereToo(t *testing.T) {
+	t.Parallel()
 	c := readContract(t)
 	for _, pair := range []struct {
 		name         string
@@ -135,6 +146,7 @@ func TestWhateverPgxImplementsIsImplementedHereToo(t *testing.T) {
 // All methods of the concrete type are there too, as those who look behind database/sql may ask for more than its own
 // interfaces.
 func TestRowsHaveEveryMethodOfPgxRows(t *testing.T) {
+	t.Parallel()
 	ours, theirs := reflect.TypeFor[*rows](), reflect.TypeFor[*stdlib.Rows]()
 	for i := range theirs.NumMethod() {
 		name := theirs.Method(i).Name
@@ -146,6 +158,7 @@ func TestRowsHaveEveryMethodOfPgxRows(t *testing.T) {
 
 // A comparison that finds nothing proves nothing, unless it finds what is known to be missing.
 func TestParityTestSeesWhatANarrowWrapperLoses(t *testing.T) {
+	t.Parallel()
 	c := readContract(t)
 	lost := c.lacks(reflect.TypeFor[struct{ driver.Rows }](), reflect.TypeFor[*stdlib.Rows]())
 	want := []string{

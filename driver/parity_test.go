@@ -11,6 +11,7 @@ import (
 )
 
 func TestConnectorImplementsWhatPgxImplements(t *testing.T) {
+	t.Parallel()
 	theirs := reflect.TypeOf(stdlib.GetConnector(*parse(t, "host=nowhere")))
 	if lacks := pooldriver.Lacks(t, reflect.TypeFor[*poolsql.Connector](), theirs); len(lacks) > 0 {
 		t.Errorf("ours lacks %q", lacks)

@@ -53,6 +53,7 @@ func (f *fixture) terminateSleeper(watcher *pgx.Conn) {
 const sleepOnce = "select pg_sleep(case when nextval('runs') = 1 then 60 else 0 end)"
 
 func TestRepeatableStatementRunsAgainAfterItsConnectionWasEnded(t *testing.T) {
+	t.Parallel()
 	for name, run := range map[string]func(context.Context, *sql.DB) error{
 		"exec": func(ctx context.Context, db *sql.DB) error { _, err := db.ExecContext(ctx, sleepOnce); return err },
 		"query": func(ctx context.Context, db *sql.DB) error {
@@ -69,6 +70,7 @@ func TestRepeatableStatementRunsAgainAfterItsConnectionWasEnded(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := repeatable(t, 2)
 			watcher := f.outside()
 			done := make(chan error, 1)
@@ -89,8 +91,10 @@ func TestRepeatableStatementRunsAgainAfterItsConnectionWasEnded(t *testing.T) {
 }
 
 func TestStatementThatWasCutRunsAgainOnlyIfItIsRepeatable(t *testing.T) {
+	t.Parallel()
 	for name, how := range map[string]cut{"before it arrived": cutSwallowed, "after it arrived": cutAfter} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			var wires faults
 			f := repeatable(t, 2, wires.on)
 			f.exec("select 1")
@@ -114,6 +118,7 @@ func TestStatementThatWasCutRunsAgainOnlyIfItIsRepeatable(t *testing.T) {
 
 // Whatever the context says, these run once.
 func TestWhatIsNotRepeatableRunsOnce(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		run func(context.Context, *fixture) error
 	}{
@@ -169,6 +174,7 @@ func TestWhatIsNotRepeatableRunsOnce(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := repeatable(t, 2)
 			watcher := f.outside()
 			done := make(chan error, 1)
@@ -187,20 +193,21 @@ func TestWhatIsNotRepeatableRunsOnce(t *testing.T) {
 }
 
 func TestStatementThatRanOutOfTimeRunsOnce(t *testing.T) {
-	f := repeatable(t, 1, func(cfg *poolsql.Config) { cfg.StatementTimeout = 300 * time.Millisecond })
+	t.Parallel()
+	f := repeatable(t, 1, statementTimeout(700*time.Millisecond))
 	retries := poolsql.WithRetries(f.ctx, 3)
 	canceled, cancel := context.WithCancel(retries)
 	defer cancel()
-	for i, ctx := range []context.Context{retries, poolsql.WithTimeout(retries, 50*time.Millisecond), canceled} {
+	for i, ctx := range []context.Context{retries, poolsql.WithTimeout(retries, 300*time.Millisecond), canceled} {
 		if ctx == canceled {
-			time.AfterFunc(50*time.Millisecond, cancel)
+			time.AfterFunc(300*time.Millisecond, cancel)
 		}
 		_, err := f.db.ExecContext(ctx, "select nextval('runs'), pg_sleep(60)")
 		if !errors.As(err, new(*pooldriver.TimeoutError)) && !errors.As(err, new(*pooldriver.CanceledError)) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
-	expired, end := context.WithTimeout(retries, 300*time.Millisecond)
+	expired, end := context.WithTimeout(retries, 500*time.Millisecond)
 	defer end()
 	if _, err := f.db.ExecContext(expired, "select nextval('runs'), pg_sleep(60)"); !errors.As(err, new(*pooldriver.TimeoutError)) {
 		t.Error(err)
@@ -214,8 +221,10 @@ func TestStatementThatRanOutOfTimeRunsOnce(t *testing.T) {
 }
 
 func TestConflictsOfRepeatableStatementsAreTriedAgain(t *testing.T) {
+	t.Parallel()
 	for _, code := range []string{"40001", "40P01", "53300"} {
 		t.Run(code, func(t *testing.T) {
+			t.Parallel()
 			f := repeatable(t, 1)
 			if _, err := f.db.ExecContext(poolsql.WithRetries(f.ctx, 3), "select failing($1, 3)", code); err != nil {
 				t.Errorf("%s: %v", code, err)
@@ -231,8 +240,10 @@ func TestConflictsOfRepeatableStatementsAreTriedAgain(t *testing.T) {
 }
 
 func TestTriesAreCounted(t *testing.T) {
+	t.Parallel()
 	for retries, want := range map[int]int{-1: 1, 0: 1, 1: 2, 2: 3, 5: 6} {
 		t.Run(fmt.Sprint(retries), func(t *testing.T) {
+			t.Parallel()
 			f := repeatable(t, 1)
 			_, err := f.db.ExecContext(poolsql.WithRetries(f.ctx, retries), "select failing('40001', 100)")
 			if n := f.runs(); n != want {
@@ -272,6 +283,7 @@ func (r *recorder) durations(kind lifecycle.Kind) (all []time.Duration) {
 
 // The first try may have run, whatever the last error is about.
 func TestRetryErrorTellsTheFirstAndTheLast(t *testing.T) {
+	t.Parallel()
 	f := repeatable(t, 1)
 	f.exec("create table t (n int primary key)")
 	f.exec("insert into t values (1)")
@@ -298,6 +310,7 @@ func TestRetryErrorTellsTheFirstAndTheLast(t *testing.T) {
 
 // What the lost connection of the first try said is nothing about the connection of the last.
 func TestConnectionOfTheLastTryIsNotBlamedForTheFirst(t *testing.T) {
+	t.Parallel()
 	f := repeatable(t, 1)
 	watcher := f.outside()
 	done := make(chan error, 1)
@@ -319,27 +332,28 @@ func TestConnectionOfTheLastTryIsNotBlamedForTheFirst(t *testing.T) {
 }
 
 func TestRetryIsNotTriedPastTheDeadline(t *testing.T) {
+	t.Parallel()
 	f := repeatable(t, 1)
 	ctx, cancel := context.WithTimeout(poolsql.WithRetries(f.ctx, 1000), 400*time.Millisecond)
 	defer cancel()
-	began := time.Now()
+	watch := startWatch()
 	_, err := f.db.ExecContext(ctx, "select failing('40001', 1000)")
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("took %s", took)
-	}
+	watch.within(t, time.Second, "a statement with less than half of that")
 	var told *pooldriver.RetryError
-	if !errors.As(err, &told) || (told.Why != "its deadline leaves no time" && !errors.Is(err, context.DeadlineExceeded)) {
+	// On a machine that is slow it may pass during a try, which then is the last.
+	if !errors.As(err, &told) || (told.Why != "its deadline leaves no time" && !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestConnectionIsNotHeldDuringThePause(t *testing.T) {
+	t.Parallel()
 	var f *fixture
 	var others atomic.Int64
 	f = repeatable(t, 1, func(cfg *poolsql.Config) {
 		cfg.Observer = lifecycle.Join(cfg.Observer, observer(func(e lifecycle.Event) {
 			if e.Kind == lifecycle.KindRetry { // the pause has begun, and ends only after this
-				ctx, cancel := context.WithTimeout(f.ctx, 5*time.Second)
+				ctx, cancel := context.WithTimeout(f.ctx, patience)
 				defer cancel()
 				if _, err := f.db.ExecContext(ctx, "select 1"); err != nil {
 					t.Error(err)
@@ -361,6 +375,7 @@ type observer func(lifecycle.Event)
 func (o observer) Observe(e lifecycle.Event) { o(e) }
 
 func TestContextThatEndsInThePauseIsFoundInTheError(t *testing.T) {
+	t.Parallel()
 	var end context.CancelCauseFunc
 	f := repeatable(t, 1, func(cfg *poolsql.Config) {
 		cfg.Observer = observer(func(e lifecycle.Event) {
@@ -386,6 +401,7 @@ func TestContextThatEndsInThePauseIsFoundInTheError(t *testing.T) {
 var errBored = errors.New("bored")
 
 func TestRetriesStayWithinTheirBudgetWhenEverythingFails(t *testing.T) {
+	t.Parallel()
 	f := repeatable(t, 4)
 	ctx := poolsql.WithRetries(f.ctx, 3)
 	const statements = 400
@@ -412,6 +428,7 @@ func TestRetriesStayWithinTheirBudgetWhenEverythingFails(t *testing.T) {
 }
 
 func TestWaitingForADatabaseThatIsDownIsNoRetry(t *testing.T) {
+	t.Parallel()
 	f, d := openPrivate(t, 4, nil)
 	if err := d.Server.Stop(f.ctx, testdb.Fast); err != nil {
 		t.Fatal(err)
@@ -441,8 +458,9 @@ func TestWaitingForADatabaseThatIsDownIsNoRetry(t *testing.T) {
 }
 
 func TestFullServerIsWaitedForByThoseWhoMay(t *testing.T) {
+	t.Parallel()
 	var d *testdb.DB
-	f := open(t, 8, func(cfg *poolsql.Config) {
+	f := patient(t, 8, func(cfg *poolsql.Config) {
 		d = testdb.Private(t, "max_connections = 6", "superuser_reserved_connections = 3")
 		dsn, err := d.OrdinaryDSN(t.Context())
 		if err != nil {
@@ -473,7 +491,8 @@ func TestFullServerIsWaitedForByThoseWhoMay(t *testing.T) {
 
 // Of another driver's errors nobody can say whether the statement ran, but for driver.ErrBadConn.
 func TestStatementOfAnotherDriverRunsAgainOnlyIfItDidNotRun(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	for want, fails := range map[int]error{1: errBored, 3: driver.ErrBadConn} {
 		tries := 0
 		f := &fake{wrap: contextual}

@@ -13,11 +13,14 @@ import (
 
 // exec runs a statement without rows. st is set if it was prepared by the caller.
 func (s *Session) exec(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Result, error) {
+	if err := s.needsSession(query); err != nil {
+		return nil, err
+	}
 	var res driver.Result
 	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
 		var err error
 		res, err = c.exec(ctx, query, args, st)
-		if !s.inTx && c.notePlan(query, err) { // the server refused the plan before it ran anything
+		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) { // the server refused the plan before it ran anything
 			res, err = c.exec(ctx, query, args, st)
 		}
 		return false, err
@@ -30,11 +33,14 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 
 // query runs a statement with rows.
 func (s *Session) query(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Rows, error) {
+	if err := s.needsSession(query); err != nil {
+		return nil, err
+	}
 	var opened driver.Rows
 	caller := ctx
 	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
 		r, err := c.query(ctx, query, args, st)
-		if !s.inTx && c.notePlan(query, err) {
+		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) {
 			r, err = c.query(ctx, query, args, st)
 		}
 		if err != nil {
@@ -57,11 +63,12 @@ func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 	if c.busy() {
 		return nil, errBusy
 	}
-	if st != nil && !st.named {
+	if st != nil && !st.named || c.avoids(query) {
 		args = unnamedArgs(c, args)
 	} else if err := c.beforeRun(ctx, query, args, st == nil); err != nil {
 		return nil, err
 	}
+	c.noteOwn(query)
 	mark := c.mark()
 	res, err := c.std.ExecContext(ctx, query, args)
 	return res, c.truth(mark, err)
@@ -74,11 +81,12 @@ func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue
 	if c.busy() { // pgx finds that too, but in mode Exec leaves the connection unusable
 		return nil, errBusy
 	}
-	if st != nil && !st.named {
+	if st != nil && !st.named || c.avoids(query) {
 		args = unnamedArgs(c, args)
 	} else if err := c.beforeRun(ctx, query, args, false); err != nil {
 		return nil, err
 	}
+	c.noteOwn(query)
 	mark := c.mark()
 	rows, err := c.std.QueryContext(ctx, query, args)
 	return rows, c.truth(mark, err)

@@ -78,7 +78,7 @@ func cause(err error) error {
 	var unsent *unsentError
 	switch {
 	case errors.As(err, &unsent):
-		return unsent.err
+		return cause(unsent.err)
 	case errors.Is(err, driver.ErrBadConn):
 		return nil
 	default:
@@ -101,8 +101,8 @@ type UnknownError struct {
 
 // Error says what is unknown, and what to do.
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("poolsql: connection %d (server process %d) was lost %s after the statement began; whether it ran is unknown "+
-		"(outside of a transaction look for what it wrote before doing it again): %v", e.Conn, e.PID, round(e.Ran), e.Err)
+	return fmt.Sprintf("poolsql: %s was lost %s after the statement began; whether it ran is unknown "+
+		"(outside of a transaction look for what it wrote before doing it again): %v", connection(e.Conn, e.PID), round(e.Ran), e.Err)
 }
 
 // Unwrap returns Err.

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -150,10 +151,25 @@ func (s *Session) unbind() {
 	}
 }
 
-// callers returns the stack of whoever called the session, for those who look for a leak.
+// callers returns the stack of whoever wanted a connection, for those who look for a leak: it begins with the program's
+// call, as that of database/sql is the same for everybody.
 func callers() []uintptr {
 	pcs := make([]uintptr, maxDepth)
-	return pcs[:runtime.Callers(4, pcs)]
+	pcs = pcs[:runtime.Callers(4, pcs)]
+	for i, pc := range pcs {
+		if f := runtime.FuncForPC(pc - 1); f != nil && !onTheWay(f.Name()) {
+			return pcs[i:]
+		}
+	}
+	return pcs
+}
+
+// onTheWay reports whether a function is between the program and a session.
+func onTheWay(function string) bool {
+	if own, ok := strings.CutPrefix(function, "github.com/poolsql/poolsql"); ok {
+		return strings.HasPrefix(own, ".") || strings.HasPrefix(own, "/driver.") || strings.HasPrefix(own, "/connector.")
+	}
+	return strings.HasPrefix(function, "database/sql.")
 }
 
 // forgetConn makes the session unbound. What it was bound to is the caller's affair.
@@ -240,6 +256,9 @@ func (s *Session) Prepare(query string) (driver.Stmt, error) {
 // PrepareContext implements driver.ConnPrepareContext. The statement is checked by the server now, and prepared by each
 // connection that it runs on.
 func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if err := s.needsSession(query); err != nil {
+		return nil, err
+	}
 	var st *stmt
 	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
 		var err error
@@ -321,7 +340,7 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 		return nil, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
 	}
 	if c.unsettled() {
-		if err := c.settle(); err != nil {
+		if err := c.settle(ctx); err != nil {
 			return nil, &LostError{Conn: s.h.ID(), PID: c.pid, Err: err}
 		}
 	}

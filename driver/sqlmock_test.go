@@ -40,7 +40,8 @@ func mocked(t *testing.T) (*sql.DB, sqlmock.Sqlmock) {
 }
 
 func TestUnitTestsWithSqlmockRunOnThePool(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, mock := mocked(t)
 	ctx := t.Context()
 
@@ -76,7 +77,8 @@ func TestUnitTestsWithSqlmockRunOnThePool(t *testing.T) {
 }
 
 func TestTransactionsWithSqlmockRunOnThePool(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, mock := mocked(t)
 	ctx := t.Context()
 	mock.ExpectBegin()
@@ -112,7 +114,8 @@ func TestTransactionsWithSqlmockRunOnThePool(t *testing.T) {
 }
 
 func TestStatementsWithSqlmockRunOnThePool(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, mock := mocked(t)
 	ctx := t.Context()
 	prepared := mock.ExpectPrepare("insert into people")

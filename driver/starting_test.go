@@ -69,7 +69,8 @@ func (s *starter) serve(conn net.Conn) {
 }
 
 func TestServerThatIsStartingUpIsToldAndThenFound(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	u, err := url.Parse(testdb.New(t).TCPDSN)
 	if err != nil {
 		t.Fatal("the DSN is no URL")

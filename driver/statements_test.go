@@ -8,8 +8,9 @@ import (
 )
 
 func TestPreparedStatementsAreBoundedAndTheOldestGoes(t *testing.T) {
+	t.Parallel()
 	const capacity = 5
-	f := open(t, 1, func(cfg *poolsql.Config) { cfg.ConnConfig.StatementCacheCapacity = capacity })
+	f := patient(t, 1, func(cfg *poolsql.Config) { cfg.ConnConfig.StatementCacheCapacity = capacity })
 	text := func(i int) string { return fmt.Sprintf("select %d + $1::int", i) }
 	for i := range 20 {
 		f.number(text(i), 1)
@@ -34,8 +35,9 @@ func TestPreparedStatementsAreBoundedAndTheOldestGoes(t *testing.T) {
 }
 
 func TestStatementsOfTheUserShareTheBound(t *testing.T) {
+	t.Parallel()
 	const capacity = 5
-	f := open(t, 1, func(cfg *poolsql.Config) { cfg.ConnConfig.StatementCacheCapacity = capacity })
+	f := patient(t, 1, func(cfg *poolsql.Config) { cfg.ConnConfig.StatementCacheCapacity = capacity })
 	for i := range 20 {
 		st, err := f.db.PrepareContext(f.ctx, fmt.Sprintf("select %d + $1::int", i))
 		if err != nil {

@@ -11,16 +11,17 @@ import (
 )
 
 func TestStatementTimeoutEndsTheStatementAndNotTheWait(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	tx, err := f.db.BeginTx(f.ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := poolsql.WithTimeout(f.ctx, 50*time.Millisecond)
+	ctx := poolsql.WithTimeout(f.ctx, 500*time.Millisecond)
 	done := make(chan error, 1)
 	go func() { _, err := f.db.ExecContext(ctx, "select 1"); done <- err }()
 	f.await("somebody to wait", func() bool { return f.c.Stats().Waiting == 1 })
-	<-time.After(100 * time.Millisecond) // longer than the statement may take
+	<-time.After(600 * time.Millisecond) // longer than the statement may take
 	if err := tx.Rollback(); err != nil {
 		t.Error(err)
 	}
@@ -35,8 +36,9 @@ func TestStatementTimeoutEndsTheStatementAndNotTheWait(t *testing.T) {
 }
 
 func TestStatementTimeoutHoldsWhileItsRowsAreRead(t *testing.T) {
-	f := open(t, 1)
-	ctx := poolsql.WithTimeout(f.ctx, 100*time.Millisecond)
+	t.Parallel()
+	f := patient(t, 1)
+	ctx := poolsql.WithTimeout(f.ctx, 500*time.Millisecond)
 	rows, err := f.db.QueryContext(ctx, "select g, case when g > 5000 then pg_sleep(60) end from generate_series(1, 10000) g")
 	if err != nil {
 		t.Fatal(err)
@@ -54,24 +56,25 @@ func TestStatementTimeoutHoldsWhileItsRowsAreRead(t *testing.T) {
 // The timer of one statement must not end the rows of another on the same connection, whichever of the two is released
 // first.
 func TestTimerOfALaterStatementDoesNotEndOpenRows(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	err := inTx(f.ctx, f.db, func(tx *sql.Tx) error {
 		short := poolsql.WithTimeout(f.ctx, 10*time.Millisecond)
-		rows, err := tx.QueryContext(f.ctx, "select generate_series(1, 3000000)")
+		rows, err := tx.QueryContext(f.ctx, "select generate_series(1, 300000)")
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		n := 0
 		for rows.Next() {
-			if n++; n%100000 == 1 {
+			if n++; n%10000 == 1 {
 				// Refused, as the rows are open; its timer runs out while they are read.
 				if _, err := tx.ExecContext(short, "select 1"); err == nil {
 					t.Error("a statement ran in the middle of rows")
 				}
 			}
 		}
-		if n != 3000000 {
+		if n != 300000 {
 			t.Errorf("read %d rows", n)
 		}
 		if err := rows.Err(); err != nil {
@@ -86,16 +89,17 @@ func TestTimerOfALaterStatementDoesNotEndOpenRows(t *testing.T) {
 }
 
 func TestTimerIsReleasedWhenRowsClose(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	err := inTx(f.ctx, f.db, func(tx *sql.Tx) error {
-		short := poolsql.WithTimeout(f.ctx, 200*time.Millisecond)
+		short := poolsql.WithTimeout(f.ctx, time.Second)
 		for range 3 {
 			if err := tx.QueryRowContext(short, "select 1").Scan(new(int)); err != nil {
 				return err
 			}
 		}
 		// Longer than all of them together, had their timers not been released.
-		if _, err := tx.ExecContext(f.ctx, "select pg_sleep(0.4)"); err != nil {
+		if _, err := tx.ExecContext(f.ctx, "select pg_sleep(1.3)"); err != nil {
 			return err
 		}
 		return tx.Commit()
@@ -107,11 +111,12 @@ func TestTimerIsReleasedWhenRowsClose(t *testing.T) {
 
 // A transaction's timeout is for its statements: what ends it is not cut off.
 func TestTimeoutOfATransactionsContextDoesNotEndItsCommit(t *testing.T) {
-	f := open(t, 1)
+	t.Parallel()
+	f := patient(t, 1)
 	f.exec(`create table slow (id int);
-		create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(0.3); return null; end';
+		create function wait() returns trigger language plpgsql as 'begin perform pg_sleep(0.8); return null; end';
 		create constraint trigger slowly after insert on slow deferrable initially deferred for each row execute function wait()`)
-	tx, err := f.db.BeginTx(poolsql.WithTimeout(f.ctx, 100*time.Millisecond), nil)
+	tx, err := f.db.BeginTx(poolsql.WithTimeout(f.ctx, 500*time.Millisecond), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

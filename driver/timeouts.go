@@ -80,7 +80,7 @@ func (i *Interruption) describe(s *strings.Builder) {
 	if i.Conn == 0 {
 		return
 	}
-	fmt.Fprintf(s, "; connection %d (server process %d)", i.Conn, i.PID)
+	s.WriteString("; " + connection(i.Conn, i.PID))
 	switch {
 	case i.Closed && i.Err != nil:
 		s.WriteString(" was ended by the server")
@@ -93,6 +93,14 @@ func (i *Interruption) describe(s *strings.Builder) {
 	default:
 		s.WriteString(" lives on")
 	}
+}
+
+// connection names a connection in an error, and the process that serves it, if that is known.
+func connection(id uint64, pid uint32) string {
+	if pid == 0 {
+		return fmt.Sprintf("connection %d", id)
+	}
+	return fmt.Sprintf("connection %d (server process %d)", id, pid)
 }
 
 // round leaves three digits or so.
@@ -208,8 +216,8 @@ type CommitError struct {
 
 // Error says what is unknown and what to do.
 func (e *CommitError) Error() string {
-	return fmt.Sprintf("poolsql: COMMIT was sent on connection %d (server process %d) and not answered within %s; the transaction "+
-		"may be committed or not: look for what it wrote before doing it again: %v", e.Conn, e.PID, round(e.Took), e.Err)
+	return fmt.Sprintf("poolsql: COMMIT was sent on %s and not answered within %s; the transaction "+
+		"may be committed or not: look for what it wrote before doing it again: %v", connection(e.Conn, e.PID), round(e.Took), e.Err)
 }
 
 // Unwrap returns ErrCommitUnknown and Err.

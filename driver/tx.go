@@ -30,9 +30,11 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	if err != nil {
 		return nil, err
 	}
-	if o := priority.Peek(ctx); o != nil && o.Exempt {
-		begin += "; set local idle_in_transaction_session_timeout to 0"
+	if s.opts.Pooler == PoolerStatement {
+		return nil, &SessionError{Statement: "a transaction", Pooler: PoolerStatement, Instead: insteadDirect}
 	}
+	settings, statement := s.toldAtBegin(priority.Peek(ctx))
+	begin += settings
 	began := mono.Now()
 	err = s.operation(ctx, opBegin, begin, func(limited context.Context, c *Conn) (bool, error) {
 		var err error
@@ -51,6 +53,7 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	}
 	s.txCtx = ctx
 	s.conn.inTx.Store(true)
+	s.conn.told(statement)
 	s.boundTx(ctx, began)
 	return (*tx)(s), nil
 }
@@ -133,6 +136,11 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 		defer c.txEnded()
 		if c.pg == nil {
 			return false, endInner(inner)
+		}
+		if c.unsettled() {
+			if err := c.settle(ctx); err != nil {
+				return false, &unsentError{err}
+			}
 		}
 		if c.opts.TransactionTimeout > 0 {
 			c.txEnds.Store(0) // to close the connection now would be to leave open whether the transaction is committed

@@ -68,9 +68,11 @@ var wrappers = []struct {
 }
 
 func TestManyGoroutinesBehindAWrapperAllFinish(t *testing.T) {
+	t.Parallel()
 	for _, w := range wrappers {
 		t.Run(w.name, func(t *testing.T) {
-			f := open(t, 2)
+			t.Parallel()
+			f := patient(t, 2)
 			db := sql.OpenDB(wrapping{f.c, w.wrap})
 			db.SetMaxIdleConns(1000)
 			var wg sync.WaitGroup
@@ -102,9 +104,11 @@ func TestManyGoroutinesBehindAWrapperAllFinish(t *testing.T) {
 
 // A wrapper that hides check-ins must not let a session keep its connection for ever while others starve.
 func TestConnectionOfAHiddenCheckInServesWhoComesLater(t *testing.T) {
+	t.Parallel()
 	for _, w := range wrappers {
 		t.Run(w.name, func(t *testing.T) {
-			f := open(t, 1)
+			t.Parallel()
+			f := patient(t, 1)
 			db := sql.OpenDB(wrapping{f.c, w.wrap})
 			defer db.Close()
 			conn, err := db.Conn(f.ctx) // a session of its own, bound by nobody yet
@@ -123,9 +127,11 @@ func TestConnectionOfAHiddenCheckInServesWhoComesLater(t *testing.T) {
 }
 
 func TestTransactionBehindAWrapperKeepsItsConnection(t *testing.T) {
+	t.Parallel()
 	for _, w := range wrappers {
 		t.Run(w.name, func(t *testing.T) {
-			f := open(t, 1)
+			t.Parallel()
+			f := patient(t, 1)
 			db := sql.OpenDB(wrapping{f.c, w.wrap})
 			defer db.Close()
 			if _, err := f.outside().Exec(f.ctx, "create table behind (id int)"); err != nil {

@@ -17,11 +17,11 @@ const (
 	// not 45 (creating takes 150 ms, using 2 ms), and its slowest caller waits for a turn and not for a creation.
 	baseAllowance = 2
 
-	// After a failure one creation at a time is tried, after a pause that grows from backoffBase to backoffCap, less up to
-	// a fifth: at most five a second reach a server that is down, and a server that comes back is found within a quarter
-	// of a second.
-	backoffBase = 100 * time.Millisecond
-	backoffCap  = 250 * time.Millisecond
+	// After a failure one creation at a time is tried, after a pause of tryAfter and up to tryJitter more, so that several
+	// programs do not keep step: with the two that may fail first, at most five in any second reach a server that is down,
+	// and one that comes back is found within three tenths of a second.
+	tryAfter  = 250 * time.Millisecond
+	tryJitter = 50 * time.Millisecond
 )
 
 // planLocked begins as many creations as are wanted and allowed.
@@ -31,6 +31,7 @@ func (p *Pool[T]) planLocked(rep *report[T]) {
 		r := &resource[T]{id: p.ids, state: Creating, generation: p.generation, since: mono.Now()}
 		p.all[r.id] = r
 		p.creating++
+		p.tried = r.since
 		rep.create = append(rep.create, r)
 	}
 	p.scheduleLocked()
@@ -56,10 +57,14 @@ func (p *Pool[T]) wantedLocked() int {
 }
 
 // hopelessLocked returns why the caller should not wait: there is no resource, the last creation failed, and the next
-// may not be tried yet. Those who asked for retries wait all the same, and while the pool is suspended, everybody: nothing
-// is tried then, and what failed before says little of what will be.
+// may not be tried yet, or is under way for so long that it is no better. Those who asked for retries wait all the same,
+// and while the pool is suspended, everybody: nothing is tried then, and what failed before says little of what will be.
 func (p *Pool[T]) hopelessLocked(req *Request) error {
-	if p.sched.Suspended() || p.failures == 0 || p.live > 0 || p.creating > 0 || req.Retries > 0 || mono.Now() >= p.retryAt {
+	if p.sched.Suspended() || p.failures == 0 || p.live > 0 || req.Retries > 0 {
+		return nil
+	}
+	now := mono.Now()
+	if p.creating > 0 && now.Sub(p.tried) < tryAfter || p.creating == 0 && now >= p.retryAt {
 		return nil
 	}
 	return &CreateError{Failures: p.failures, Err: p.failure}
@@ -112,7 +117,7 @@ func (p *Pool[T]) createDone(r *resource[T], value T, took time.Duration) {
 	p.live++
 	p.sched.Grow(1)
 	if p.unproved {
-		p.retryAt = now.Add(backoffCap)
+		p.retryAt = now.Add(tryAfter)
 	} else {
 		p.failures = 0
 	}
@@ -196,8 +201,7 @@ func (p *Pool[T]) failedLocked(now mono.Time, err error) {
 		return // of several that were under way at once, one counts
 	}
 	p.failures++
-	pause := min(backoffBase<<min(p.failures-1, 8), backoffCap)
-	p.retryAt = now.Add(pause - rand.N(pause/5))
+	p.retryAt = now.Add(tryAfter + rand.N(tryJitter))
 }
 
 // useless notes that a resource failed its validation when it was lent for the first time. That is a failed creation: a

@@ -45,6 +45,7 @@ const (
 	KindRetired                        // a generation of resources was retired: Count is how many there were
 	KindRetry                          // an operation is tried again: Class, Label, Tenant, Count is which try it is, Code
 	KindCancel                         // the server was asked to cancel an operation: Class, Label, Tenant, Duration, Code
+	KindPooler                         // something like PgBouncer stands before the server: Code is how statements are run, Err what is wrong with that
 	numKinds
 )
 
@@ -52,7 +53,7 @@ var kindNames = [numKinds]string{
 	"", "acquire", "release", "refuse", "timeout", "create", "create-error", "destroy", "destroy-error", "invalid",
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
-	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel",
+	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".

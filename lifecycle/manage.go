@@ -37,7 +37,6 @@ func (p *Pool[T]) Warmup(ctx context.Context, n int) error {
 // fill opens resources until n are open.
 func (p *Pool[T]) fill(ctx context.Context, n int) error {
 	p.mu.Lock()
-	p.warmers++
 	failed := p.counts.createFailed
 	for {
 		if p.phase != open {
@@ -80,10 +79,8 @@ func (p *Pool[T]) whyNotLocked(err error) error {
 // fillEndLocked ends a fill and unlocks.
 func (p *Pool[T]) fillEndLocked(n int, err error) error {
 	live := p.live
-	p.warmers--
-	if p.warmers == 0 {
-		p.warm = 0
-	}
+	p.warm = 0
+	p.changedLocked() // other warm-ups under way say anew what they want
 	p.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("poolsql: pool %q: %d of %d are open: %w", p.cfg.Name, live, n, err)

@@ -52,8 +52,8 @@ type Pool[T any] struct {
 	failure   error     // what the last that failed said
 	unproved  bool      // it was created but of no use: until one passes its validation, none counts as a success
 	retryAt   mono.Time // when the next may be tried
-	warm      int       // how many Warmup wants; 0 when none is under way
-	warmers   int       // how many Warmups are under way
+	tried     mono.Time // when the last began that was tried
+	warm      int       // how many the largest Warmup under way wants; 0 when there is none
 
 	alarm   *time.Timer // the keeper's next round; nil before the first use
 	alarmAt mono.Time   // 0 when it is not set

@@ -48,9 +48,10 @@ func (p *Pool[T]) prove(ctx context.Context, h *Handle[T], req *Request, came mo
 			h.res.suspect.Store(false) // before it proves itself: a suspicion that is raised meanwhile is a new one
 		}
 		flaw := p.cfg.Validate(ctx, h.res.value, h.res.rested, suspect)
-		first := h.res.uses == 1
+		first := !h.res.proved // it may have been lent before, to a caller who left at the same instant
 		if flaw == nil {
 			if first {
+				h.res.proved = true
 				p.useful()
 			}
 			return nil

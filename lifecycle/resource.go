@@ -9,7 +9,7 @@ import (
 	"github.com/poolsql/poolsql/priority"
 )
 
-// A resource is one thing that the pool made. All of it but value and rested is guarded by the pool's mu; value is written
+// A resource is one thing that the pool made. All of it but value, proved and rested is guarded by the pool's mu; value is written
 // before the resource first becomes idle, and belongs to the holder while it is held.
 type resource[T any] struct {
 	id    uint64
@@ -32,6 +32,7 @@ type resource[T any] struct {
 	done     <-chan struct{} // of the context that it was acquired under, if owner is set
 	reported uint64          // the epoch of the last lending that was reported as a leak
 
+	proved  bool          // it has passed a validation; the holder's, as value is
 	rested  time.Duration // how long it had been idle when it was lent; the holder's, as value is
 	waited  time.Duration // how long its holder had waited for it; the holder's too
 	suspect atomic.Bool   // it must prove itself at its next validation

@@ -232,3 +232,26 @@ func TestInitializeOpensTheMinimum(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAWarmupWantedThatWasGivenUpIsNotOpenedForASmallerOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{createTakes: time.Second}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 10})
+		large, giveUp := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		go func() { done <- p.Warmup(large, 9) }()
+		go func() { done <- p.Warmup(t.Context(), 3) }()
+		time.Sleep(500 * time.Millisecond) // the first two are under way
+		giveUp()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("the one that was given up: %v", err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if n := w.attempts(); n != 3 {
+			t.Errorf("%d begun for 3", n)
+		}
+	})
+}

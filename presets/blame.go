@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/poolsql/poolsql/internal/dsn"
 )
 
 const (
@@ -16,11 +18,11 @@ const (
 )
 
 // plain is a DSN of which nothing can be wrong, with a value for each keyword that a PG* variable can spoil.
-var plain = []param{
-	{"host", "localhost"}, {"port", "5432"}, {"user", "nobody"}, {"dbname", "nothing"},
-	{"connect_timeout", "0"}, {"target_session_attrs", "any"},
-	{"sslmode", "prefer"}, {"sslrootcert", ""}, {"sslcert", ""}, {"sslkey", ""}, {"sslpassword", ""}, {"sslcertmode", "allow"},
-	{"min_protocol_version", ""}, {"max_protocol_version", ""}, {"channel_binding", ""}, {"require_auth", ""},
+var plain = []dsn.Param{
+	{Key: "host", Value: "localhost"}, {Key: "port", Value: "5432"}, {Key: "user", Value: "nobody"}, {Key: "dbname", Value: "nothing"},
+	{Key: "connect_timeout", Value: "0"}, {Key: "target_session_attrs", Value: "any"},
+	{Key: "sslmode", Value: "prefer"}, {Key: "sslrootcert", Value: ""}, {Key: "sslcert", Value: ""}, {Key: "sslkey", Value: ""}, {Key: "sslpassword", Value: ""}, {Key: "sslcertmode", Value: "allow"},
+	{Key: "min_protocol_version", Value: ""}, {Key: "max_protocol_version", Value: ""}, {Key: "channel_binding", Value: ""}, {Key: "require_auth", Value: ""},
 }
 
 // suspects are the PG* variables that can be wrong, those together that can only be judged together.
@@ -52,34 +54,35 @@ func (db *database) blame() []error {
 		return append(errs, &VariableError{Variable: variable, Want: want})
 	}
 	neutral, ok := blamePG(&errs)
-	if db.given != "" && !wellFormed(db.given) {
+	given, err := dsn.Parse(db.given)
+	if err != nil {
 		return blameOn(db.said, wantURL)
 	}
 	if !ok {
 		return errs
 	}
 	// What is left when everything that is wrong with the PG* variables is put right?
-	if !parses(amend(db.given, neutral...)) {
+	if !parses(given.Amend(neutral...)) {
 		return blameOn(db.said, wantURL)
 	}
 	amendments := append(neutral, db.amendments...)
-	if parses(amend(db.given, amendments...)) {
+	if parses(given.Amend(amendments...)) {
 		return errs
 	}
 	for _, p := range db.amendments {
-		if p.key == "sslrootcert" && !parses(keywords(replace(plain, p))) {
+		if p.Key == "sslrootcert" && !parses(dsn.Keywords(replace(plain, p)...)) {
 			return blameOn("DATABASE_SSL_ROOT_CERT", wantRootCert)
 		}
 	}
-	if parses(amend(db.given, append(amendments, param{"port", "5432"})...)) {
+	if parses(given.Amend(append(amendments, dsn.Param{Key: "port", Value: "5432"})...)) {
 		return blameOn("DATABASE_HOST", wantPorts)
 	}
 	return blameOn(db.said, wantURL)
 }
 
 // blamePG adds an error to errs for each PG* variable that is wrong, and returns what puts them right, if anything can.
-func blamePG(errs *[]error) (neutral []param, ok bool) {
-	if !parses(keywords(plain)) {
+func blamePG(errs *[]error) (neutral []dsn.Param, ok bool) {
+	if !parses(dsn.Keywords(plain...)) {
 		*errs = append(*errs, &VariableError{Variable: "PGSERVICE", Want: "want the name of a section in the file that " +
 			"PGSERVICEFILE names, or in ~/.pg_service.conf"})
 		return nil, false
@@ -90,15 +93,15 @@ func blamePG(errs *[]error) (neutral []param, ok bool) {
 		for i, name := range s.variables {
 			if value := os.Getenv(name); value != "" {
 				set = append(set, name)
-				trial = replace(trial, param{s.keywords[i], value})
+				trial = replace(trial, dsn.Param{Key: s.keywords[i], Value: value})
 			}
 		}
-		if len(set) == 0 || parses(keywords(trial)) {
+		if len(set) == 0 || parses(dsn.Keywords(trial...)) {
 			continue
 		}
 		*errs = append(*errs, &VariableError{Variable: strings.Join(set, ", "), Want: s.want})
 		for _, p := range plain {
-			if slices.Contains(s.keywords, p.key) {
+			if slices.Contains(s.keywords, p.Key) {
 				neutral = append(neutral, p)
 			}
 		}
@@ -107,17 +110,17 @@ func blamePG(errs *[]error) (neutral []param, ok bool) {
 }
 
 // replace returns params with p in the place of the one with its key.
-func replace(params []param, p param) []param {
+func replace(params []dsn.Param, p dsn.Param) []dsn.Param {
 	params = slices.Clone(params)
 	for i := range params {
-		if params[i].key == p.key {
+		if params[i].Key == p.Key {
 			params[i] = p
 		}
 	}
 	return params
 }
 
-func parses(dsn string) bool {
-	_, err := pgx.ParseConfig(dsn)
+func parses(text string) bool {
+	_, err := pgx.ParseConfig(text)
 	return err == nil
 }

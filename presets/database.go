@@ -5,23 +5,28 @@ import (
 	"strconv"
 
 	"github.com/poolsql/poolsql/connector"
+	"github.com/poolsql/poolsql/internal/dsn"
 )
+
+// everythingUnsaid is a DSN that leaves all to the PG* variables and pgx's defaults. It is not "", which a Config takes for
+// none.
+const everythingUnsaid = "postgres://"
 
 // database is what the environment made of a Config's DSN, to find out afterwards whether that was right.
 type database struct {
-	given      string  // the DSN before amendments; "" is made of them alone
-	said       string  // who gave it
-	amendments []param // what single variables put in the place of its parts
-	dsn        string  // what came out of it; "" if the environment says nothing, and the base has something else than a DSN
-	contested  bool    // it stands beside the base's ConnConfig or Connector
+	given      string      // the DSN before amendments; "" is made of them alone
+	said       string      // who gave it
+	amendments []dsn.Param // what single variables put in the place of its parts
+	dsn        string      // what came out of it; "" if the environment says nothing, and the base has something else than a DSN
+	contested  bool        // it stands beside the base's ConnConfig or Connector
 }
 
 // databaseParams returns what single variables say of the database.
-func (v *variables) databaseParams() []param {
-	var params []param
+func (v *variables) databaseParams() []dsn.Param {
+	var params []dsn.Param
 	add := func(key, value string) {
 		if value != "" {
-			params = append(params, param{key, value})
+			params = append(params, dsn.Param{Key: key, Value: value})
 		}
 	}
 	add("host", v.Host)
@@ -39,6 +44,41 @@ func (v *variables) databaseParams() []param {
 	return params
 }
 
+// applyURL sets what DATABASE_URL says of the pool, takes it out of there, and returns what is wrong with it. Of a URL that
+// is malformed blame tells.
+func (v *variables) applyURL(cfg *connector.Config) []error {
+	url, err := dsn.Parse(v.URL)
+	if err != nil || v.URL == "" {
+		return nil
+	}
+	said := make(map[string]bool)
+	for _, p := range url.Params() {
+		said[p.Key] = true
+	}
+	whole := *cfg
+	if err := whole.SetDSN(v.URL); err != nil {
+		v.URL = url.Without(dsn.IsPool)
+		return onePerParameter(err)
+	}
+	if said["pool_max_conns"] && !said["pool_min_conns"] { // as POOL_MAX_CONNECTIONS has it
+		whole.MinConns = min(whole.MinConns, whole.MaxConns)
+	}
+	v.URL, whole.DSN = whole.DSN, cfg.DSN
+	*cfg = whole
+	return nil
+}
+
+// onePerParameter takes the error of SetDSN apart.
+func onePerParameter(err error) []error {
+	var errs []error
+	if joined, ok := errors.Unwrap(err).(interface{ Unwrap() []error }); ok {
+		for _, wrong := range joined.Unwrap() {
+			errs = append(errs, &VariableError{Variable: "DATABASE_URL", Want: wrong.Error()})
+		}
+	}
+	return errs
+}
+
 // applyDatabase sets the DSN of cfg, for connections that go through b.
 func (v *variables) applyDatabase(cfg *connector.Config, b *PgBouncer) *database {
 	if cfg.Name == "" {
@@ -51,11 +91,12 @@ func (v *variables) applyDatabase(cfg *connector.Config, b *PgBouncer) *database
 	if db.given == "" {
 		db.given, db.said = cfg.DSN, "Config.DSN"
 	}
+	given, err := dsn.Parse(db.given)
 	switch {
-	case db.given != "" && !wellFormed(db.given):
+	case err != nil:
 		db.dsn = db.given
 	case db.given != "" || len(db.amendments) > 0:
-		db.dsn = amend(db.given, db.amendments...)
+		db.dsn = given.Amend(db.amendments...)
 	case !db.contested:
 		db.given = everythingUnsaid
 		db.dsn = everythingUnsaid
@@ -78,7 +119,7 @@ func (db *database) check(cfg *connector.Config) []error {
 	case cfg.ConnConfig == nil && cfg.Connector == nil:
 		errs := db.blame()
 		if len(errs) > 0 {
-			cfg.DSN = keywords(plain)
+			cfg.DSN = dsn.Keywords(plain...)
 		}
 		return errs
 	case db.said == "Config.DSN" && len(db.amendments) == 0:

@@ -21,5 +21,6 @@
 // # Secrets
 //
 // No error of this package holds the value of a variable, whatever it is: a password that was put into the wrong variable
-// does not end in a log. An error names the variable and the form that it should have.
+// does not end in a log. An error names the variable and the form that it should have, and, of DATABASE_URL, the parameters
+// beginning with pool_ that there are not.
 package presets

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql/connector"
+	"github.com/poolsql/poolsql/internal/dsn"
 )
 
 // DefaultHealthCheckInterval is how often [Settings] has a program's health looked at if the environment says nothing.
@@ -39,7 +40,8 @@ type PgBouncer struct {
 	// database's own host and port are PgBouncer's.
 	Host string
 	Port int
-	// PoolMode is session, transaction or statement; "" if nobody said.
+	// PoolMode is session, transaction or statement; "" if nobody said. Config.PgBouncer has it, or, if nobody said, transaction:
+	// what works there works in session mode too.
 	PoolMode string
 }
 
@@ -47,7 +49,7 @@ type PgBouncer struct {
 // Config is one too. Nothing is started, and no connection is opened.
 //
 //	POOL_PRESET                    one of Names: takes the place of the preset that base is, and leaves alone what else is in base
-//	DATABASE_URL                   the DSN, as pgx reads it
+//	DATABASE_URL                   the DSN, as pgx reads it; its parameters that begin with pool_ set fields of the Config
 //	DATABASE_HOST, DATABASE_PORT,
 //	DATABASE_USER, DATABASE_NAME,
 //	DATABASE_PASSWORD              take the place of these parts of the DSN
@@ -61,10 +63,13 @@ type PgBouncer struct {
 //	POOL_ACQUIRE_TIMEOUT_MS        AcquireTimeout; 0 is no limit but the caller's context
 //	POOL_STATEMENT_TIMEOUT_MS      StatementTimeout; 0 leaves it to the server
 //	PGBOUNCER_HOST, PGBOUNCER_PORT take the place of the database's host and port; the port defaults to 6432
-//	PGBOUNCER_POOL_MODE            Settings.PgBouncer.PoolMode; alone, it says that the database's address is PgBouncer's
+//	PGBOUNCER_POOL_MODE            Config.PgBouncer: session, transaction or statement; with PGBOUNCER_HOST it defaults to
+//	                               transaction; alone, it says that the database's address is PgBouncer's
 //	POOL_HEALTH_CHECK_INTERVAL_MS  Settings.HealthCheckInterval; 0 is never
 //	POOL_ENABLE_METRICS            Settings.Metrics; true or false
 //	PGHOST, PGSSLMODE and so on    as pgx reads them: for what neither the DSN nor a variable above says
+//
+// Where DATABASE_URL and a variable of its own say the same thing, the variable counts.
 //
 // A variable that is set to nothing counts as unset. If neither base nor the environment names a database, it is the one
 // that psql would find.
@@ -77,7 +82,8 @@ type PgBouncer struct {
 // with what the environment said of the database.
 //
 // The error holds everything that is wrong, also with the Config that comes out of it: each variable is a
-// [*VariableError], found by errors.As. No error holds a variable's value. With an error the Settings are zero.
+// [*VariableError], found by errors.As. No error holds a variable's value, but for the names of unknown pool_ parameters.
+// With an error the Settings are zero.
 //
 // Safe for concurrent use, as long as nobody changes the environment meanwhile.
 func FromEnvironment(base connector.Config, override ...func(*Settings)) (Settings, error) {
@@ -86,10 +92,14 @@ func FromEnvironment(base connector.Config, override ...func(*Settings)) (Settin
 	if v.Preset != nil {
 		v.Preset.applyTo(&s.Config)
 	}
+	errs = append(errs, v.applyURL(&s.Config)...)
 	errs = append(errs, v.applyPool(&s.Config)...)
 	var err error
 	if s.PgBouncer, err = v.pgBouncer(); err != nil {
 		errs = append(errs, err)
+	}
+	if s.PgBouncer.Enabled {
+		s.Config.PgBouncer = s.PgBouncer.mode()
 	}
 	db := v.applyDatabase(&s.Config, &s.PgBouncer)
 	if v.HealthCheckInterval != nil {
@@ -171,10 +181,19 @@ func (v *variables) pgBouncer() (PgBouncer, error) {
 	return b, nil
 }
 
+// mode returns the pool mode that the pool is to reckon with.
+func (b *PgBouncer) mode() connector.PoolMode {
+	mode := connector.PoolTransaction
+	if b.PoolMode != "" {
+		_ = mode.UnmarshalText([]byte(b.PoolMode)) // which was checked when it was read
+	}
+	return mode
+}
+
 // params returns what of the DSN leads to PgBouncer instead of the server.
-func (b *PgBouncer) params() []param {
+func (b *PgBouncer) params() []dsn.Param {
 	if b.Host == "" {
 		return nil
 	}
-	return []param{{"host", b.Host}, {"port", strconv.Itoa(b.Port)}}
+	return []dsn.Param{{Key: "host", Value: b.Host}, {Key: "port", Value: strconv.Itoa(b.Port)}}
 }

@@ -173,7 +173,7 @@ func TestEachVariableOfThePoolIsInForce(t *testing.T) {
 			t.Errorf("the server has a statement_timeout of %s", got)
 		}
 		inForce := pool.Config()
-		if inForce.MaxConnIdleTime != 0 || inForce.AcquireTimeout != 0 || pool.Stats().MinConns != 0 {
+		if inForce.MaxConnIdleTime != connector.None || inForce.AcquireTimeout != connector.None || pool.Stats().MinConns != 0 {
 			t.Errorf("the pool has idle %s, acquire %s, minimum %d", inForce.MaxConnIdleTime, inForce.AcquireTimeout, pool.Stats().MinConns)
 		}
 	})

@@ -92,6 +92,9 @@ func FuzzEnvironment(f *testing.F) {
 		if strings.Contains(value, "\x00") {
 			t.Skip("no environment holds this")
 		}
+		if strings.Contains(strings.ToLower(value), "pool_") {
+			t.Skip("it may be the name of a parameter that there is not, which is told")
+		}
 		vars := make(map[string]string)
 		for i, name := range names {
 			if which&(1<<i) != 0 {

@@ -12,7 +12,8 @@ import (
 )
 
 func TestBackendsAreTheSessionsOfClients(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t)
 	idle, busy := connect(t, db.DSN), connect(t, db.TCPDSN)
 	defer idle.Close(t.Context())
@@ -33,7 +34,8 @@ func TestBackendsAreTheSessionsOfClients(t *testing.T) {
 }
 
 func TestOrdinaryRoleLeavesConnectionsToTheTest(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t, "max_connections = 5", "superuser_reserved_connections = 2")
 	dsn, err := db.OrdinaryDSN(t.Context())
 	if err != nil {

@@ -133,7 +133,8 @@ func found(left remains) (list []string) {
 }
 
 func TestSuspendedServerEndsNevertheless(t *testing.T) {
-	NoLeaks(t)
+	t.Parallel()
+	NoLeaksInParallel(t)
 	s := Private(t).Server
 	c := s.cluster
 	if err := c.postgres.cmd.Process.Signal(syscall.SIGSTOP); err != nil {

@@ -15,7 +15,8 @@ import (
 )
 
 func TestKilledBackendEndsAllSessionsAndKeepsTheData(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t, "synchronous_commit = on")
 	victim, other := connect(t, db.DSN), connect(t, db.TCPDSN)
 	defer victim.Close(t.Context())
@@ -46,7 +47,8 @@ func TestKilledBackendEndsAllSessionsAndKeepsTheData(t *testing.T) {
 }
 
 func TestTestMayEndWhileItsServerRecovers(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t)
 	conn := connect(t, db.DSN)
 	defer conn.Close(t.Context())
@@ -56,7 +58,8 @@ func TestTestMayEndWhileItsServerRecovers(t *testing.T) {
 }
 
 func TestOnlyTheServersOwnProcessesAreKilled(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t)
 	bystander := osexec.Command("sleep", "60")
 	if err := bystander.Start(); err != nil {
@@ -98,7 +101,8 @@ func TestOnlyTheServersOwnProcessesAreKilled(t *testing.T) {
 }
 
 func TestSharedServerKeepsItsBackends(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.New(t)
 	conn := connect(t, db.DSN)
 	defer conn.Close(t.Context())

@@ -23,8 +23,8 @@ const (
 // later has run before it looks, and the databases are dropped only afterwards.
 //
 // Goroutines cannot be told from those of tests at the same time, so a test that
-// calls NoLeaks cannot be parallel; t.Parallel panics. Databases that a subtest
-// gets belong to the subtest.
+// calls NoLeaks cannot be parallel; t.Parallel panics. NoLeaksInParallel is for
+// those. Databases that a subtest gets belong to the subtest.
 func NoLeaks(t testing.TB) {
 	t.Helper()
 	startCheck(t, &leakCheck{goroutineGrace: goroutineGrace, backendGrace: backendGrace})
@@ -32,9 +32,11 @@ func NoLeaks(t testing.TB) {
 
 func startCheck(t testing.TB, c *leakCheck) {
 	t.Helper()
-	// Set for its side effect: the testing package then refuses t.Parallel.
-	t.Setenv("POOLSQL_TEST_NOLEAKS", t.Name())
-	c.before = goroutineIDs()
+	if c.owner == "" {
+		// Set for its side effect: the testing package then refuses t.Parallel.
+		t.Setenv("POOLSQL_TEST_NOLEAKS", t.Name())
+		c.before = goroutineIDs()
+	}
 	if !checks.open(t, c) {
 		t.Fatal("testdb: NoLeaks must be called once, and before New")
 	}
@@ -49,6 +51,7 @@ func startCheck(t testing.TB, c *leakCheck) {
 type leakCheck struct {
 	goroutineGrace, backendGrace time.Duration
 
+	owner     string          // label of its goroutines, or "" to count all that were not there before
 	before    map[string]bool // ids of the goroutines that were there
 	databases []*DB
 }
@@ -63,9 +66,16 @@ func (c *leakCheck) finish(t testing.TB) {
 		}
 		db.discardNow(t)
 	}
-	if left := goroutinesLeft(c.before, c.goroutineGrace); len(left) > 0 {
+	if left := c.goroutinesLeft(); len(left) > 0 {
 		t.Errorf("testdb: %d goroutines left:\n\n%s", len(left), strings.Join(left, "\n\n"))
 	}
+}
+
+func (c *leakCheck) goroutinesLeft() []string {
+	if c.owner != "" {
+		return ownedLeft(c.owner, c.goroutineGrace)
+	}
+	return goroutinesLeft(c.before, c.goroutineGrace)
 }
 
 // backendsLeft describes the sessions that are still on the database at the end

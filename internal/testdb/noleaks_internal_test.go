@@ -28,6 +28,30 @@ func TestNoLeaksNamesALeakedGoroutine(t *testing.T) {
 	}
 }
 
+func TestNoLeaksInParallelNamesALeakedGoroutineAndNobodyElses(t *testing.T) {
+	NoLeaks(t)
+	stop, ended := make(chan struct{}), make(chan struct{})
+	begun := make(chan struct{})
+	other := make(chan struct{})
+	go func() { defer close(ended); close(begun); <-stop }() // of somebody else, before and all the time
+	<-begun
+	fake := &fakeTB{TB: t}
+	fake.run(func(t testing.TB) {
+		owned := check()
+		owned.owner = mark(t)
+		startCheck(t, owned)
+		go func() { // what it starts is the test's too, though it has ended itself
+			go leakingGoroutine(stop, other)
+		}()
+	})
+	close(stop)
+	<-ended
+	<-other
+	if report := fake.report(); !strings.Contains(report, "1 goroutines left") || !strings.Contains(report, "testdb.leakingGoroutine+") {
+		t.Errorf("the report does not name the goroutine, and no other:\n%s", report)
+	}
+}
+
 func leakingGoroutine(stop, ended chan struct{}) {
 	<-stop
 	close(ended)

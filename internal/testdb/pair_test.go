@@ -15,7 +15,8 @@ import (
 )
 
 func TestStandbyHasWhatThePrimaryCommittedOnceItHasCaughtUp(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.Replicated(t, "max_connections = 12")
 	primary, standby := connect(t, p.PrimaryDSN()), connect(t, p.StandbyDSN())
 	defer primary.Close(t.Context())
@@ -51,7 +52,8 @@ func TestStandbyHasWhatThePrimaryCommittedOnceItHasCaughtUp(t *testing.T) {
 }
 
 func TestPairFindsItselfAgainAfterARestartOfEither(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.Replicated(t)
 	write(t, p.PrimaryDSN(), "create table kept (n int)")
 	for _, s := range []*testdb.Server{p.Primary(), p.Standby()} {
@@ -86,7 +88,8 @@ func TestPairFindsItselfAgainAfterARestartOfEither(t *testing.T) {
 }
 
 func TestOneURLReachesWhicheverServerIsWritable(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.Replicated(t)
 	dsn := p.DSN("target_session_attrs=read-write", "application_name=both")
 	before := connect(t, dsn)
@@ -124,7 +127,8 @@ func TestOneURLReachesWhicheverServerIsWritable(t *testing.T) {
 }
 
 func TestSynchronousPairLosesNoAcknowledgedCommit(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.Replicated(t, testdb.Synchronous)
 	write(t, p.PrimaryDSN(), "create table kept (n int)")
 	acknowledged := make(chan int)
@@ -157,7 +161,8 @@ func TestSynchronousPairLosesNoAcknowledgedCommit(t *testing.T) {
 }
 
 func TestSynchronousCommitWaitsForTheStandby(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.Replicated(t, testdb.Synchronous)
 	write(t, p.PrimaryDSN(), "create table kept (n int)")
 	if err := p.Standby().Stop(t.Context(), testdb.Fast); err != nil {
@@ -191,7 +196,8 @@ func TestSynchronousCommitWaitsForTheStandby(t *testing.T) {
 }
 
 func TestWaitingForTheStandbyEndsWithTheContext(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.Replicated(t)
 	side := connect(t, p.Standby().DSN())
 	defer side.Close(t.Context())

@@ -11,7 +11,8 @@ import (
 )
 
 func TestRestartKeepsPortAndDataAndEndsConnections(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t, "max_connections = 17")
 	conn := connect(t, db.TCPDSN)
 	defer conn.Close(t.Context())
@@ -41,7 +42,8 @@ func TestRestartKeepsPortAndDataAndEndsConnections(t *testing.T) {
 }
 
 func TestStopRefusesConnectionsUntilRestart(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.Private(t)
 	for range 2 { // the second time it is stopped already
 		if err := db.Server.Stop(t.Context(), testdb.Immediate); err != nil {
@@ -61,7 +63,8 @@ func TestStopRefusesConnectionsUntilRestart(t *testing.T) {
 }
 
 func TestSharedServerCannotBeTakenFromOtherTests(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	s := testdb.New(t).Server
 	for name, err := range map[string]error{
 		"Close":   s.Close(),

@@ -17,7 +17,8 @@ import (
 )
 
 func TestNewGivesAnEmptyDatabaseOnSocketAndTCP(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.New(t)
 	for _, dsn := range []string{db.DSN, db.TCPDSN} {
 		conn := connect(t, dsn)

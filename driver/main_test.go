@@ -1,0 +1,16 @@
+package pooldriver_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/poolsql/poolsql/internal/testdb"
+)
+
+// atOnce is how many tests run at the same time: nearly all that they do is wait.
+const atOnce = 10
+
+func TestMain(m *testing.M) {
+	go watchTheMachine()
+	os.Exit(testdb.Main(m, atOnce))
+}

@@ -1,0 +1,303 @@
+package pooldriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/poolsql/poolsql/priority"
+)
+
+// A Pooler says what stands between the connections of a pool and the server. Where that lends a session of the server for
+// one transaction, or one statement, at a time, whatever is set on a session stays there for somebody else.
+type Pooler uint8
+
+// The kinds of poolers.
+const (
+	NoPooler          Pooler = iota // the connections are to the server itself
+	PoolerSession                   // each connection has a session of the server for as long as it lives
+	PoolerTransaction               // it has one for a transaction
+	PoolerStatement                 // it has one for a statement; there are no transactions of several
+)
+
+// String returns the kind's name, such as "transaction".
+func (p Pooler) String() string {
+	switch p {
+	case NoPooler:
+		return "none"
+	case PoolerSession:
+		return "session"
+	case PoolerTransaction:
+		return "transaction"
+	case PoolerStatement:
+		return "statement"
+	default:
+		return fmt.Sprintf("Pooler(%d)", uint8(p))
+	}
+}
+
+// shared reports whether a session of the server is several connections', one after the other.
+func (p Pooler) shared() bool { return p >= PoolerTransaction }
+
+// ErrNeedsSession is matched by a [*SessionError].
+var ErrNeedsSession = errors.New("needs a session of the server's own")
+
+// A SessionError says that a statement was refused because what it does stays with a session of the server, and the pooler
+// before the server lends those for one transaction, or one statement, at a time. Nothing was sent.
+//
+// Seen is what such a statement begins with, and no more: what it does in a function, or after another statement in the same
+// text, is not.
+type SessionError struct {
+	// Statement is what was refused, such as LISTEN or a transaction.
+	Statement string
+	// Pooler is how the pooler lends sessions.
+	Pooler Pooler
+	// Instead says what to do.
+	Instead string
+}
+
+// Error says what was refused and what to do instead.
+func (e *SessionError) Error() string {
+	return fmt.Sprintf("poolsql: %s was not sent: it %v, and the pooler before the server lends one for a %s at a time: %s",
+		e.Statement, ErrNeedsSession, e.Pooler, e.Instead)
+}
+
+// Unwrap returns ErrNeedsSession.
+func (e *SessionError) Unwrap() error { return ErrNeedsSession }
+
+// SafeToRetry reports that nothing was sent, as pgconn has it. To try again is of no use all the same.
+func (e *SessionError) SafeToRetry() bool { return true }
+
+// needsSession returns why query is not sent, nil if it is.
+func (s *Session) needsSession(query string) error {
+	if !s.opts.Pooler.shared() {
+		return nil
+	}
+	inTx := s.inTx || (s.conn != nil && s.conn.pg != nil && s.conn.pg.PgConn().TxStatus() != 'I')
+	what, instead := s.opts.leavesBehind(query, inTx)
+	if what == "" {
+		return nil
+	}
+	return &SessionError{Statement: what, Pooler: s.opts.Pooler, Instead: instead}
+}
+
+const (
+	insteadLocal  = "use SET LOCAL in a transaction, ALTER ROLE … SET, or a pool that leads to the server itself"
+	insteadDirect = "use a pool that leads to the server itself"
+	insteadXact   = "use pg_advisory_xact_lock in a transaction"
+)
+
+// leavesBehind returns what of query would stay with a session of the server, "" if nothing can be seen that would, and what
+// to do instead. It looks at the first words, since it is asked before every statement.
+func (o *Options) leavesBehind(query string, inTx bool) (what, instead string) {
+	first, rest := word(query)
+	switch {
+	case is(first, "select"):
+		if next, _ := word(rest); len(next) > len("pg_") && is(next[:len("pg_")], "pg_") {
+			return advisoryLock(next)
+		}
+	case is(first, "set"):
+		next, rest := word(rest)
+		if is(next, "session") { // SET SESSION CHARACTERISTICS, SET SESSION AUTHORIZATION, or the same as SET
+			next, _ = word(rest)
+		}
+		if !is(next, "local") && !is(next, "transaction") && !is(next, "constraints") && !o.tracks(next) {
+			return "SET", insteadLocal
+		}
+	case is(first, "reset"):
+		if next, _ := word(rest); !o.tracks(next) {
+			return "RESET", insteadLocal
+		}
+	case is(first, "listen"):
+		return "LISTEN", insteadDirect
+	case is(first, "load"):
+		return "LOAD", "set session_preload_libraries for the role or on the server"
+	case is(first, "discard"):
+		return "DISCARD", "leave what others have prepared alone"
+	case is(first, "prepare"):
+		if next, _ := word(rest); !is(next, "transaction") {
+			return "PREPARE", "use db.PrepareContext, which prepares by the protocol"
+		}
+	case is(first, "declare"):
+		if lower := strings.ToLower(rest); strings.Contains(lower, "with hold") {
+			return "DECLARE … WITH HOLD", "declare the cursor without it, and read it in its transaction"
+		}
+	case is(first, "create"):
+		if next, _ := word(rest); !inTx && (is(next, "temp") || is(next, "temporary")) {
+			return "CREATE TEMPORARY", "create it in the transaction that uses it, with ON COMMIT DROP"
+		}
+	case o.Pooler == PoolerStatement && (is(first, "begin") || is(first, "start")):
+		return "BEGIN", insteadDirect
+	}
+	return "", ""
+}
+
+// advisoryLock looks at a function that a SELECT begins with.
+func advisoryLock(function string) (what, instead string) {
+	function = strings.ToLower(function)
+	if strings.HasPrefix(function, "pg_advisory_lock") || strings.HasPrefix(function, "pg_try_advisory_lock") ||
+		strings.HasPrefix(function, "pg_advisory_unlock") {
+		return function, insteadXact
+	}
+	return "", ""
+}
+
+// tracks reports whether the pooler keeps this setting for each of its connections.
+func (o *Options) tracks(setting string) bool {
+	if is(setting, "names") || is(setting, "time") { // SET NAMES, SET TIME ZONE
+		return true
+	}
+	same := func(name string) bool { return is(setting, name) }
+	return slices.ContainsFunc(AlwaysTracked, same) || slices.ContainsFunc(o.Tracked, same)
+}
+
+// AlwaysTracked are the settings that PgBouncer, of every version, keeps for each of its clients, and takes as start-up
+// parameters. Not to be changed.
+var AlwaysTracked = []string{"application_name", "client_encoding", "datestyle", "timezone", "standard_conforming_strings"}
+
+// is reports whether word is lower, which is in lower case, in any case.
+func is(word, lower string) bool { return len(word) == len(lower) && strings.EqualFold(word, lower) }
+
+// word returns the first word of query after space and comments, and what follows.
+func word(query string) (first, rest string) {
+	query = skipSpace(query)
+	end := 0
+	for end < len(query) && isWord(query[end]) {
+		end++
+	}
+	return query[:end], query[end:]
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c >= 0x80
+}
+
+// skipSpace returns query from its first word on.
+func skipSpace(query string) string {
+	for query != "" {
+		switch {
+		case query[0] == ' ' || query[0] >= '\t' && query[0] <= '\r':
+			query = query[1:]
+		case strings.HasPrefix(query, "--"):
+			_, query, _ = strings.Cut(query, "\n")
+		case strings.HasPrefix(query, "/*"):
+			query = afterComment(query)
+		default:
+			return query
+		}
+	}
+	return query
+}
+
+// afterComment returns what follows the comment that query begins with. Comments may hold comments.
+func afterComment(query string) string {
+	depth := 0
+	for i := 0; i+1 < len(query); i++ {
+		switch query[i : i+2] {
+		case "/*":
+			depth++
+			i++
+		case "*/":
+			depth--
+			i++
+			if depth == 0 {
+				return query[i+1:]
+			}
+		}
+	}
+	return ""
+}
+
+// limitShared is limit where the server's sessions are others' too. Inside a transaction the server was told with its BEGIN,
+// and may be told otherwise by SET LOCAL. Outside of one nothing may be told, so that a timer here is all there is, whose end
+// cancels the statement.
+func (s *Session) limitShared(ctx context.Context, timeout time.Duration) (context.Context, error) {
+	c := s.conn
+	inTx := c.pg.PgConn().TxStatus() != 'I'
+	if !inTx {
+		c.limitsEnded() // a statement of the caller's own may have ended the transaction
+	}
+	if inTx && (timeout != 0 || c.limits.local) {
+		if err := c.adjustLimits(ctx, timeout); err != nil {
+			return ctx, err
+		}
+	}
+	if told := inTx && c.limits.pool > 0; timeout == 0 && !told {
+		timeout = s.opts.StatementTimeout
+	}
+	if timeout <= 0 && s.txEnds.IsZero() {
+		return ctx, nil
+	}
+	return s.withDeadline(ctx, timeout), nil
+}
+
+// timerOf returns how long the statement under ctx was given by a timer of ours.
+func (s *Session) timerOf(ctx context.Context) time.Duration {
+	if o := priority.Peek(ctx); o != nil && o.Timeout > 0 {
+		return o.Timeout
+	}
+	return s.opts.StatementTimeout
+}
+
+// toldAtBegin returns what a BEGIN tells the server in the same round trip, for the transaction alone.
+func (s *Session) toldAtBegin(o *priority.Options) (settings string, statement time.Duration) {
+	if o != nil && o.Exempt {
+		return "; set local idle_in_transaction_session_timeout to 0", 0
+	}
+	if !s.opts.Pooler.shared() {
+		return "", 0
+	}
+	if idle := s.opts.IdleInTransactionTimeout; idle > 0 {
+		settings += "; set local idle_in_transaction_session_timeout to " + milliseconds(idle)
+	}
+	if statement = s.opts.StatementTimeout; statement > 0 {
+		settings += "; set local statement_timeout to " + milliseconds(statement)
+	}
+	return settings, statement
+}
+
+// told notes what statement_timeout is until the end of the transaction, by which limitsEnded takes it back.
+func (c *Conn) told(statement time.Duration) {
+	if statement > 0 {
+		c.limits.init(statement)
+		c.limit.Store(int64(statement))
+	}
+}
+
+// avoid sees to it that query, whose plan the server has refused, is not prepared by name on this connection any more, where a
+// pooler does the preparing: it prepares one text once on each session of the server, and would run the same plan again. It
+// reports whether the statement may be run again.
+func (c *Conn) avoid(ctx context.Context, query string) bool {
+	if !c.opts.Pooler.shared() || c.stmts.entries[query] == nil {
+		return true
+	}
+	if c.forget(ctx, query) != nil { // else pgx would run it, as it knows the text
+		return false
+	}
+	if c.avoided == nil || len(c.avoided) >= c.stmts.capacity {
+		c.avoided = make(map[string]struct{})
+	}
+	c.avoided[query] = struct{}{}
+	return true
+}
+
+// avoids reports whether query is not to be prepared by name.
+func (c *Conn) avoids(query string) bool {
+	if len(c.avoided) == 0 {
+		return false
+	}
+	_, ok := c.avoided[query]
+	return ok
+}
+
+// implausiblePID is beyond what Linux, macOS and the BSDs number their processes by.
+const implausiblePID = 1 << 22
+
+// Pooled reports whether the connection leads to something that answers for the server, as PgBouncer does: the number of the
+// process that it said would serve it is none of a process, but drawn at random. One in a thousand of these is not seen.
+func (c *Conn) Pooled() bool {
+	return c.pg != nil && c.pg.PgConn().PID() > implausiblePID
+}

@@ -1,0 +1,36 @@
+package pooldriver
+
+import "io"
+
+// Whether the server has something to do for us shows in its messages, and with TLS nowhere below them: the last of an answer
+// is ReadyForQuery. So what pgx reads and writes is looked at where it is plain.
+
+// answers is what pgx reads from.
+type answers struct {
+	io.Reader
+	guard *guard
+}
+
+// readyForQuery is the message without its last byte, the state of the transaction.
+const readyForQuery = "Z\x00\x00\x00\x05"
+
+// Read notes that an answer is complete, if what came ends with the message that says so. That is not seen where the message
+// comes in pieces, and may be seen in data that looks like it, which costs no more than a connection whose wait was cut off.
+func (a answers) Read(b []byte) (int, error) {
+	n, err := a.Reader.Read(b)
+	if end := n - len(readyForQuery) - 1; end >= 0 && b[end] == 'Z' && string(b[end:n-1]) == readyForQuery {
+		a.guard.ready.Store(true)
+	}
+	return n, err
+}
+
+// questions is what pgx writes to.
+type questions struct {
+	io.Writer
+	guard *guard
+}
+
+func (q questions) Write(b []byte) (int, error) {
+	q.guard.ready.Store(false)
+	return q.Writer.Write(b)
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/poolsql/poolsql/internal/testdb"
+)
+
+// page collects what the program writes, while it still writes.
+type page struct {
+	mu sync.Mutex
+	// guarded by mu
+
+	text bytes.Buffer
+}
+
+func (p *page) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+func (p *page) String() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.String()
+}
+
+func connectTo(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
+func requireNothingLeft(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	var left int
+	if err := conn.QueryRow(t.Context(), `select count(*) from pg_namespace where nspname like 'poolsql\_tune\_%'`).Scan(&left); err != nil {
+		t.Fatal(err)
+	}
+	if left > 0 {
+		t.Errorf("%d schemas are left behind", left)
+	}
+}
+
+// gate makes a function that at most k callers can be inside of at once, for 10 ms each, whoever else waits: callers take
+// numbers, and each waits for the lock that its number names. So throughput is n/10ms up to k connections, and k/10ms from
+// there on, by construction and whatever the machine is.
+func gate(t *testing.T, conn *pgx.Conn, k int) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), fmt.Sprintf(`
+		create sequence turn;
+		create function pass_gate(out passed bool) language plpgsql as $$
+		begin
+			perform pg_advisory_xact_lock(1000 + nextval('turn') %% %d);
+			perform pg_sleep(0.010);
+			passed := true;
+		end $$`, k)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var kneeSaid = regexp.MustCompile(`(?m)^The knee is at ([0-9]+) connection`)
+
+func TestTheKneeOfAQueryThatTheServerLimitsIsFound(t *testing.T) {
+	testdb.NoLeaks(t)
+	db := testdb.New(t)
+	conn := connectTo(t, db.DSN)
+	gate(t, conn, 4)
+	picture := filepath.Join(t.TempDir(), "tune.svg")
+
+	var stdout, stderr page
+	status := run(t.Context(), []string{"-dsn", db.DSN, "-write", "-query", "select pass_gate()", "-sizes", "1,2,3,4,6,8,12",
+		"-duration", "300ms", "-warmup", "50ms", "-instances", "2", "-cores", "8", "-p99", "5s", "-svg", picture}, &stdout, &stderr)
+	if status != statusOK {
+		t.Fatalf("status %d\n%s\n%s", status, &stdout, &stderr)
+	}
+	out := stdout.String()
+	t.Log("\n" + out)
+	said := kneeSaid.FindStringSubmatch(out)
+	if said == nil {
+		t.Fatalf("no knee:\n%s", out)
+	}
+	// The ladder has 3 below and 6 above.
+	if knee, _ := strconv.Atoi(said[1]); knee < 3 || knee > 6 {
+		t.Errorf("the knee is said to be at %d, and is at 4:\n%s", knee, out)
+	}
+	for _, want := range []string{
+		"calls per second, by connections", "▲ knee", "presets.OptimalSize says 16: 8 cores x 2", "within the 5s",
+		"divided among 2 instances: 2 each", "MaxConns: 2,", "POOL_MAX_CONNECTIONS=2", "pool_min_conns=1&pool_max_conns=2",
+		"waited for a lock", picture,
+	} {
+		if !strings.Contains(strings.ReplaceAll(out, "\n", " "), want) {
+			t.Errorf("the report lacks %q:\n%s", want, out)
+		}
+	}
+	if !strings.Contains(stderr.String(), "YOUR STATEMENT RUNS") {
+		t.Errorf("nobody was told that the statement runs often:\n%s", &stderr)
+	}
+	requireNarrowAndSecretless(t, db.DSN, out+stderr.String())
+	requirePicture(t, picture, db.DSN)
+	requireNothingLeft(t, conn)
+}
+
+// requireNarrowAndSecretless checks that text fits on a terminal and has no password in it.
+func requireNarrowAndSecretless(t *testing.T, dsn, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 && !strings.Contains(line, "tune.svg") && !strings.HasPrefix(line, "using database") {
+			t.Errorf("a line of %d columns: %q", n, line)
+		}
+		if strings.ContainsAny(line, "\r\x1b") {
+			t.Errorf("a line that only a terminal can show: %q", line)
+		}
+	}
+	if cfg, err := pgx.ParseConfig(dsn); err != nil || cfg.Password != "" && strings.Contains(text, cfg.Password) {
+		t.Errorf("the password is shown (%v)", err)
+	}
+}
+
+// requirePicture checks that the file is well-formed, complete in itself, and small.
+func requirePicture(t *testing.T, file, dsn string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := xml.NewDecoder(bytes.NewReader(text))
+	for {
+		if _, err := decoder.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("the picture is no XML: %v\n%s", err, text)
+		}
+	}
+	requireNarrowAndSecretless(t, dsn, "")
+	for _, want := range []string{"calls per second", "milliseconds", "connections", "prefers-color-scheme: dark", ">knee: "} {
+		if !bytes.Contains(text, []byte(want)) {
+			t.Errorf("the picture lacks %q", want)
+		}
+	}
+	for _, never := range []string{"href", "url(", "NaN", "Inf", "ZgotmplZ", "<script", "pass_gate"} {
+		if bytes.Contains(text, []byte(never)) {
+			t.Errorf("the picture has %q in it:\n%s", never, text)
+		}
+	}
+	if len(text) > 20_000 {
+		t.Errorf("the picture has %d bytes", len(text))
+	}
+}
+
+func small(more ...string) []string {
+	return append([]string{"-sizes", "1,2,4", "-duration", "60ms", "-passes", "2", "-svg", ""}, more...)
+}
+
+func TestOurOwnLoadsRunInASchemaThatIsGoneAfterwards(t *testing.T) {
+	testdb.NoLeaks(t)
+	db := testdb.New(t)
+	conn := connectTo(t, db.DSN)
+	for _, load := range []string{loadTPCB, loadSelect} {
+		var stdout, stderr page
+		if status := run(t.Context(), small("-dsn", db.DSN, "-load", load), &stdout, &stderr); status != statusOK {
+			t.Fatalf("%s: status %d\n%s\n%s", load, status, &stdout, &stderr)
+		}
+		if !strings.Contains(stdout.String(), "poolsql.Config{") {
+			t.Errorf("%s: no configuration:\n%s", load, &stdout)
+		}
+		requireNarrowAndSecretless(t, db.DSN, stdout.String()+stderr.String())
+		requireNothingLeft(t, conn)
+	}
+}
+
+func TestARunThatIsInterruptedLeavesNothingBehind(t *testing.T) {
+	testdb.NoLeaks(t)
+	db := testdb.New(t)
+	conn := connectTo(t, db.DSN)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var stdout, stderr page
+	status := make(chan int, 1)
+	go func() {
+		status <- run(ctx, []string{"-dsn", db.DSN, "-sizes", "1,2,4", "-duration", "30s", "-svg", ""}, &stdout, &stderr)
+	}()
+	for done := false; !done; {
+		err := conn.QueryRow(t.Context(), `select exists (select from pg_stat_activity
+			where application_name like 'poolsql\_tune\_%load' and query like '%.history%')`).Scan(&done)
+		if err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case early := <-status:
+			t.Fatalf("it ended by itself, with %d:\n%s", early, &stderr)
+		default:
+		}
+	}
+	interrupt()
+	if got := <-status; got != statusInterrupted || !strings.Contains(stderr.String(), "nothing is left behind") {
+		t.Errorf("status %d\n%s", got, &stderr)
+	}
+	requireNothingLeft(t, conn)
+}
+
+func TestAStatementThatFailsEndsTheRunAndSaysWhy(t *testing.T) {
+	testdb.NoLeaks(t)
+	db := testdb.New(t)
+	conn := connectTo(t, db.DSN)
+	if _, err := conn.Exec(t.Context(), "create table t (a int); insert into t values (1); create sequence s"); err != nil {
+		t.Fatal(err)
+	}
+	broken := strings.Replace(db.DSN, "postgres://", "postgres://hidden:secretword@[", 1)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-dsn", db.DSN, "-query", "insert into t values (2)"}, "may not without -write"},
+		{[]string{"-dsn", db.DSN, "-query", "select nextval('s')"}, "may not without -write"},
+		{[]string{"-dsn", db.DSN, "-query", "select * from nowhere"}, "nowhere"},
+		{[]string{"-dsn", db.DSN, "-query", "select 1; drop table t"}, "42601"},
+		{[]string{"-dsn", db.DSN, "-query", "select $1::int", "-args", "int:1-2,int:1-2"}, "your statement failed"},
+		{[]string{"-dsn", db.DSN, "-query", "select 1 / (a - $1::int) from t", "-args", "int:1-200"}, "division by zero"},
+		{[]string{"-dsn", broken, "-query", "select 1"}, "-dsn is not a valid connection URL"},
+	} {
+		var stdout, stderr page
+		if status := run(t.Context(), small(c.args...), &stdout, &stderr); status != statusFailed || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%q: status %d, want %d and %q\n%s%s", c.args[3], status, statusFailed, c.want, &stdout, &stderr)
+		}
+		if strings.Contains(stderr.String(), "secretword") {
+			t.Errorf("the password is shown:\n%s", &stderr)
+		}
+		requireNarrowAndSecretless(t, db.DSN, stdout.String())
+	}
+	var rows int
+	if err := conn.QueryRow(t.Context(), "select count(*) from t").Scan(&rows); err != nil || rows != 1 {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+}
+
+func TestAParameterOfPgxpoolInTheDSNIsNoHindrance(t *testing.T) {
+	testdb.NoLeaks(t)
+	db := testdb.New(t)
+	separator := "?"
+	if strings.Contains(db.DSN, "?") {
+		separator = "&"
+	}
+	var stdout, stderr page
+	args := small("-dsn", db.DSN+separator+"pool_max_conns=7", "-query", "select $1::int + $2::int", "-args", "int:1-9,int:1-9")
+	if status := run(t.Context(), args, &stdout, &stderr); status != statusOK {
+		t.Errorf("status %d\n%s\n%s", status, &stdout, &stderr)
+	}
+}
+
+func TestTheServerIsAskedForItsLimits(t *testing.T) {
+	testdb.NoLeaks(t)
+	db := testdb.New(t)
+	conn := connectTo(t, db.DSN)
+	before, err := askServer(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connectTo(t, db.DSN)
+	if _, err := conn.Exec(t.Context(), "do $$ begin execute format('alter database %I connection limit 17', current_database()); end $$"); err != nil {
+		t.Fatal(err)
+	}
+	after, err := askServer(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.databaseInUse != before.databaseInUse+1 || after.databaseLimit != 17 {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	// 17, less the other connection and the one that asks.
+	if after.room() != 17-after.databaseInUse-1 {
+		t.Errorf("room for %d: %+v", after.room(), after)
+	}
+	if after.maxConnections < 20 || after.reserved < 3 || after.version == "" {
+		t.Errorf("%+v", after)
+	}
+}
