@@ -10,7 +10,7 @@ COUNT ?= 10
 BENCH ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help check test race stress fuzz bench faults soak examples db
+.PHONY: help check test race newest stress fuzz bench faults soak examples db
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: ## every test of every module
 
 race: ## the library's tests under the race detector
 	go test -race -count=1 ./...
+
+newest: ## what depends on the server, on the newest major version of PostgreSQL, by npm
+	bash .ci/run newest
 
 stress: ## the stress tests under the race detector, STRESS=30s a package
 	POOLSQL_STRESS=$(STRESS) bash .ci/run stress

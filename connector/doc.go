@@ -8,6 +8,13 @@
 // is that of package lifecycle. This package decides what the numbers are, how a connection is dialed, and what people
 // see of it all: [Connector.Stats], [Connector.Connections], and errors that can be read at three in the morning.
 //
+// # TLS
+//
+// sslmode of the DSN decides, as with pgx and psql. Without it the mode is prefer: encrypted if the server can, else plain
+// text without a word, and verified never. Use verify-full, with sslrootcert where the authority is not one of the
+// system's. A connection that fails for reasons of TLS is told with a sentence that says what is wrong and which setting
+// helps; errors.As finds in it what crypto/x509 and the server said.
+//
 // # Locks
 //
 // There are three, and no goroutine ever holds two of them: Connector.mu, which guards the totals of connections that have

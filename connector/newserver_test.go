@@ -84,7 +84,11 @@ func TestTheServersTransactionTimeoutIsToldAsOne(t *testing.T) {
 			}
 			_, err = tx.ExecContext(t.Context(), statement)
 			var timeout *pooldriver.TimeoutError
-			if !errors.As(err, &timeout) || timeout.Limit != pooldriver.LimitTransaction || !timeout.Closed {
+			var lost *pooldriver.LostError
+			switch {
+			case errors.As(err, &timeout) && timeout.Limit == pooldriver.LimitTransaction && timeout.Closed:
+			case idle && errors.As(err, &lost): // a write to a closed socket may fail before what the server said is read
+			default:
 				t.Errorf("idle %t: %v, want the transaction's timeout, and that the connection is closed", idle, err)
 			}
 			_ = tx.Rollback() // of what is gone

@@ -158,6 +158,12 @@ func TestBehindPgBouncerAStatementTimeoutHoldsAndStaysWithNobody(t *testing.T) {
 				if got := b.ask(tx, "show idle_in_transaction_session_timeout"); got != "50s" {
 					t.Errorf("in a transaction the server's limit of idleness is %s", got)
 				}
+				if err := tx.Rollback(); err != nil {
+					t.Error(err)
+				}
+				if tx, err = b.BeginTx(b.ctx, nil); err != nil { // of the other it is not known whether it has set something
+					t.Fatal(err)
+				}
 				began = time.Now()
 				_, err = tx.ExecContext(b.ctx, sleep)
 				check("a statement in a transaction", err, began)
@@ -384,6 +390,13 @@ func TestBehindPgBouncerInSessionModeSettingsAreSetAndSessionsKept(t *testing.T)
 	if s := b.c.Stats(); s.StatementMisses == 0 {
 		t.Error("statements were not prepared")
 	}
+	b.must(conn.ExecContext(b.ctx, "set statement_timeout to '3s'"))
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.ask(b.DB, "show statement_timeout"); got != "9s" {
+		t.Errorf("the next holder has a limit of %s", got)
+	}
 }
 
 func TestBehindPgBouncerNoProcessIsNamedAndTheWatchdogLeavesOthersAlone(t *testing.T) {
@@ -430,8 +443,20 @@ func TestBehindPgBouncerNoProcessIsNamedAndTheWatchdogLeavesOthersAlone(t *testi
 	} else if strings.Contains(err.Error(), "process") {
 		t.Errorf("a process is named: %v", err)
 	}
+	// The others are suspect now, and asked before they serve. That they wait in the queue for the answer is no sign of death.
+	opened := b.c.Stats().NewConnsCount
+	queued.Go(func() {
+		if _, err := b.ExecContext(priority.WithTimeout(b.ctx, priority.NoTimeout), "select 1"); err != nil {
+			t.Error("a suspect in PgBouncer's queue: ", err)
+		}
+	})
+	time.Sleep(1300 * time.Millisecond) // more than a suspect has to answer elsewhere
 	if err := tx.Commit(); err != nil {
 		t.Error(err)
+	}
+	queued.Wait()
+	if now := b.c.Stats().NewConnsCount; now != opened {
+		t.Errorf("%d connections were given up in the queue", now-opened)
 	}
 	b.must(b.ExecContext(b.ctx, "select 1"))
 	if got := b.ask(b.direct, "select count(*) from ran"); got != "0" {

@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func attemptsOf(failed *pgconn.ConnectError) []error {
 			continue
 		}
 		// pgx shakes hands when it writes the first message. In TLS 1.3 the server judges the client after that.
-		for _, stage := range []string{"tls error: ", "failed to write startup message: ", "failed to receive message: ", "server error: "} {
+		for _, stage := range []string{"tls error: ", atStartup, "failed to receive message: ", "server error: "} {
 			if strings.HasPrefix(err.Error(), stage) {
 				attempts = append(attempts, err)
 			}
@@ -66,6 +67,9 @@ func attemptsOf(failed *pgconn.ConnectError) []error {
 	}
 	return attempts
 }
+
+// atStartup is where pgx shakes hands.
+const atStartup = "failed to write startup message: "
 
 // judge says what is wrong with a certificate, "" if none is to blame.
 func judge(attempt error) string {
@@ -85,8 +89,7 @@ func judge(attempt error) string {
 		return "the server's certificate cannot prove who the server is: have it issued anew"
 	case errors.As(attempt, &network) && network.Op == "remote error" && strings.Contains(network.Err.Error(), "certificate"):
 		// crypto/tls does not export its type of what the other side complains of.
-		return "the server does not accept the client certificate: set sslcert and sslkey to one that has not expired and was " +
-			"issued by an authority that the server trusts (its ssl_ca_file)"
+		return "the server does not accept the client certificate: " + setCertificate
 	}
 	return ""
 }
@@ -137,20 +140,25 @@ func outOfTime(cert *x509.Certificate) string {
 	return fmt.Sprintf("%s expired on %s: renew it, or set the clock of this machine right", whose, cert.NotAfter.UTC().Format(form))
 }
 
+// setCertificate is what to do when a server wants another client certificate.
+const setCertificate = "set sslcert and sslkey to one that has not expired and was issued by an authority that the server " +
+	"trusts (its ssl_ca_file)"
+
 // errRefusedTLS is how pgx says that the server answered no.
 const errRefusedTLS = "tls error: server refused TLS connection"
 
 // disagreement says where the two sides want different things of TLS, "" if they do not.
 func disagreement(cfg *pgconn.Config, attempts []error) string {
 	encrypted, plain, socket := wants(cfg)
-	refused, silent, shutOut := false, false, false
+	refused, cutOff, shutOut := false, false, false
 	for _, attempt := range attempts {
 		var said *pgconn.PgError
 		switch {
 		case attempt.Error() == errRefusedTLS:
 			refused = true
-		case errors.Is(attempt, io.EOF) || errors.Is(attempt, io.ErrUnexpectedEOF) || errors.Is(attempt, syscall.ECONNRESET):
-			silent = true
+		case strings.HasPrefix(attempt.Error(), atStartup) && (errors.Is(attempt, io.EOF) || errors.Is(attempt, io.ErrUnexpectedEOF) ||
+			errors.Is(attempt, syscall.ECONNRESET) || errors.Is(attempt, syscall.EPIPE)):
+			cutOff = true
 		// This code has many causes. The name of the server's function tells those apart that pg_hba.conf decides; it is in no
 		// language.
 		case errors.As(attempt, &said) && said.Code == "28000" && said.Routine == "ClientAuthentication":
@@ -161,17 +169,25 @@ func disagreement(cfg *pgconn.Config, attempts []error) string {
 	case refused && !plain:
 		return "the server does not offer TLS, which sslmode demands: have it switched on there (ssl = on), or, if the network " +
 			"in between is trusted, set sslmode=disable"
-	case silent && cfg.SSLNegotiation == "direct":
+	case cutOff && cfg.SSLNegotiation == "direct":
 		return "the server did not answer to TLS without a question first: leave sslnegotiation=direct out, since the server is " +
 			"older than PostgreSQL 17, or have TLS switched on there (ssl = on)"
+	case cutOff && hasCertificate(cfg.TLSConfig):
+		// It says why, and closes the socket. If it has done so when pgx writes, nobody reads what it said.
+		return "the server hung up on TLS, as it does on a client certificate that it does not accept: " + setCertificate
 	case shutOut && encrypted && !refused:
-		return "the server's pg_hba.conf does not let this user in from here, or only with a client certificate: set sslcert and " +
-			"sslkey to one that was issued by an authority that the server trusts (its ssl_ca_file), or have an entry added there"
+		return "the server's pg_hba.conf does not let this user in from here, or only with a client certificate: " + setCertificate +
+			", or have an entry added there"
 	case shutOut && !encrypted && !socket:
 		return "the server's pg_hba.conf does not let this user in from here without TLS: set sslmode=verify-full, or, if it is " +
 			"not TLS that is wanted, have an entry added there"
 	}
 	return ""
+}
+
+// hasCertificate reports whether a server that asks for a client certificate is shown one.
+func hasCertificate(cfg *tls.Config) bool {
+	return cfg != nil && (len(cfg.Certificates) > 0 || cfg.GetClientCertificate != nil)
 }
 
 // wants reports which ways to a server cfg allows.

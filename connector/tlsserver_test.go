@@ -179,7 +179,12 @@ func (s *tlsServer) writeFile(t *testing.T, name string, text []byte) {
 
 func (s *tlsServer) execute(t *testing.T, statement string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), s.admin)
+	execute(t, s.admin, statement)
+}
+
+func execute(t *testing.T, dsn, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

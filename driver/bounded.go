@@ -31,7 +31,8 @@ func (c *Conn) bounded(ctx context.Context, sql string, limit time.Duration) (pg
 	return tag, err
 }
 
-// boundedBy is bounded for a statement that may end cancelGrace after its caller's context has ended.
+// boundedBy is bounded for a statement that may end cancelGrace after its caller's context has ended. It does no work that
+// the server would have to be told to stop.
 func (c *Conn) boundedBy(ctx context.Context, sql string, limit time.Duration) (pgconn.CommandTag, error) {
 	if ctx.Done() == nil {
 		return c.bounded(ctx, sql, limit)
@@ -44,7 +45,11 @@ func (c *Conn) boundedBy(ctx context.Context, sql string, limit time.Duration) (
 	}
 	socket := c.pg.PgConn().Conn()
 	if socket.SetDeadline(time.Now().Add(limit)) != nil {
-		return c.boundedByTimer(ctx, sql, limit)
+		tag, err := c.boundedByTimer(ctx, sql, limit)
+		if err != nil && ctx.Err() != nil && c.closed() {
+			err = ctx.Err()
+		}
+		return tag, err
 	}
 	shortened := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() { // after the deadline was set, which it must not be overwritten by
@@ -57,20 +62,39 @@ func (c *Conn) boundedBy(ctx context.Context, sql string, limit time.Duration) (
 		<-shortened
 	}
 	c.clearDeadline(socket)
-	if ended && err != nil && c.closed() {
-		err = ctx.Err()
+	if err != nil && c.closed() {
+		c.guard.noteSilent(err)
+		if ended {
+			err = ctx.Err()
+		}
 	}
 	return tag, err
 }
 
-// boundedByTimer is bounded where the socket has no deadlines.
+// boundedByTimer is both where the socket has no deadlines. The context of what must not be cut off never ends.
 func (c *Conn) boundedByTimer(ctx context.Context, sql string, limit time.Duration) (pgconn.CommandTag, error) {
 	if c.closed() {
 		return pgconn.CommandTag{}, driver.ErrBadConn
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	return c.pg.Exec(ctx, sql)
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-limited.Done():
+		case <-time.After(cancelGrace):
+			c.cutOff(cancel)
+		}
+	})()
+	return c.pg.Exec(limited, sql)
+}
+
+// cutOff ends the wait for an answer. To cancel what is under way would take longer; that is for who cannot close the socket.
+func (c *Conn) cutOff(cancel context.CancelFunc) {
+	if c.guard == nil {
+		cancel()
+		return
+	}
+	c.guard.kill(errNoAnswer)
 }
 
 // clearDeadline takes the deadline back. A connection that keeps it would fail its next holder. One that is closed has
@@ -101,6 +125,9 @@ func (c *Conn) ping(ctx context.Context, suspect bool) error {
 	err := c.pg.Ping(ctx)
 	if limited {
 		c.clearDeadline(socket)
+	}
+	if err != nil && c.closed() {
+		c.guard.noteSilent(err)
 	}
 	return err
 }

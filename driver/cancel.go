@@ -43,8 +43,11 @@ type request struct {
 	before *request      // one that nobody has waited for; pgx sent twice in one call of ours
 	enough chan struct{} // closed when the statement has ended
 	done   chan struct{} // closed when nothing is under way any more
-	over   atomic.Bool   // the statement has ended
+	over   atomic.Bool   // the statement has ended; set under guard.mu, so that its deadline is set no more afterwards
 	last   bool          // the connection is killed together with it
+
+	released atomic.Bool // it waited for nothing that it had asked for, and was cut off
+	overtime overtime    // of whoever reads the answer
 
 	fallback *time.Timer // for sockets without deadlines
 
@@ -64,19 +67,21 @@ func (k *canceler) HandleCancel(context.Context) {
 	if k.pg.Conn().SetDeadline(time.Now().Add(limit)) != nil {
 		r.fallback = time.AfterFunc(limit, func() { k.guard.kill(errNoAnswer) })
 	}
+	k.guard.silent.Store(false)
 	k.current.Store(r)
-	if k.direct.Load() && k.guard.ready.Load() {
+	if k.direct.Load() && k.guard.socket.Load().ready.Load() {
 		go k.release(r, limit)
 		return
 	}
-	k.asked.Store(true)
 	go k.run(r, limit)
 }
 
 // HandleUnwatchAfterCancel implements ctxwatch.Handler: the statement has ended, or its connection.
 func (k *canceler) HandleUnwatchAfterCancel() {
 	r := k.current.Load()
+	k.guard.mu.Lock()
 	r.over.Store(true)
+	k.guard.mu.Unlock()
 	close(r.enough)
 	if r.fallback != nil {
 		r.fallback.Stop()
@@ -91,7 +96,7 @@ func (k *canceler) HandleUnwatchAfterCancel() {
 }
 
 var (
-	errNoAnswer = errors.New("the server did not answer to the cancel in time")
+	errNoAnswer = errors.New("the server did not answer in time")
 	errLoose    = errors.New("a cancel of the statement before was not seen to end")
 )
 
@@ -108,12 +113,12 @@ func (k *canceler) release(r *request, limit time.Duration) {
 		return
 	case <-time.After(releaseAfter):
 	}
-	if k.guard.ready.Load() {
+	if k.guard.socket.Load().ready.Load() {
+		r.released.Store(true)
 		_ = k.pg.Conn().SetReadDeadline(time.Now())
 		close(r.done)
 		return
 	}
-	k.asked.Store(true)
 	k.run(r, limit)
 }
 
@@ -166,6 +171,7 @@ func (k *canceler) once(ctx context.Context, r *request) {
 	default:
 	}
 	defer slots.give()
+	k.asked.Store(true) // and not before: without a slot nobody was, and pgx, when it gives the connection up, does it
 	r.tries++
 	r.sent, r.ended = false, false
 	r.err = k.pg.CancelRequest(ctx)
@@ -255,7 +261,9 @@ func (c *Conn) settle(ctx context.Context) error {
 	_, err := c.bounded(context.Background(), "-- settle", c.opts.CancelTimeout)
 	if err != nil && !isServerAnswer(err) {
 		c.broken = true
+		c.guard.noteSilent(err)
 		return fmt.Errorf("settling a cancel: %w", err)
 	}
+	c.guard.silent.Store(false)
 	return nil
 }

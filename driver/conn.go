@@ -76,6 +76,7 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 			c.limits.init(0)
 		} else {
 			c.limits.init(opts.StatementTimeout)
+			c.limits.set = opts.Settings != ""
 			c.limit.Store(int64(opts.StatementTimeout))
 		}
 	} else {
@@ -281,7 +282,7 @@ func (c *Conn) Stats(held bool, epoch uint64, since time.Time) ConnStats {
 		return s
 	}
 	s.Doing = Running
-	if c.guard != nil && c.guard.turns.Load()%2 == 0 { // nobody waits for the server
+	if c.guard != nil && c.guard.reads()%2 == 0 { // nobody waits for the server
 		s.Doing = Reading
 	}
 	if began := mono.Time(c.began.Load()); began != 0 {

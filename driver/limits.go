@@ -22,6 +22,7 @@ type limits struct {
 	pool    time.Duration // what the server was told at the start; unknown if nothing
 	session time.Duration // what holds outside of transactions now
 	local   bool          // something else may hold until the end of the transaction
+	set     bool          // pool was set on a session whose default is another
 	own     bool          // the holder has set something by himself, which nobody here knows
 	before  string        // the server's value that was first replaced, as it is to be told again; "" if none was
 }
@@ -181,7 +182,11 @@ func (c *Conn) tellFirst(ctx context.Context, sql string) error {
 
 // restored returns the value that statement_timeout gets when a limit is taken back.
 func (l *limits) restored() string {
-	if !settingValue.MatchString(l.before) {
+	switch {
+	case settingValue.MatchString(l.before):
+	case l.set && l.pool > 0:
+		return milliseconds(l.pool)
+	default:
 		return "default"
 	}
 	return "'" + l.before + "'"

@@ -373,7 +373,8 @@ func TestLimitsCostARoundTripOnlyWhereTheyAreLifted(t *testing.T) {
 			return errors.Join(on(tx, shorter)(), tx.Commit())
 		})
 	})
-	costs("the same without limits", 5, func() error {
+	costs("the same without limits, which are taken back off the caller's path", 6, func() error {
+		defer f.awaitFree()
 		return inTx(lifted, f.db, func(tx *sql.Tx) error {
 			return errors.Join(on(tx, lifted)(), tx.Commit())
 		})

@@ -8,7 +8,7 @@ import "io"
 // answers is what pgx reads from.
 type answers struct {
 	io.Reader
-	guard *guard
+	socket *socket
 }
 
 // readyForQuery is the message without its last byte, the state of the transaction.
@@ -19,7 +19,7 @@ const readyForQuery = "Z\x00\x00\x00\x05"
 func (a answers) Read(b []byte) (int, error) {
 	n, err := a.Reader.Read(b)
 	if end := n - len(readyForQuery) - 1; end >= 0 && b[end] == 'Z' && string(b[end:n-1]) == readyForQuery {
-		a.guard.ready.Store(true)
+		a.socket.ready.Store(true)
 	}
 	return n, err
 }
@@ -27,10 +27,10 @@ func (a answers) Read(b []byte) (int, error) {
 // questions is what pgx writes to.
 type questions struct {
 	io.Writer
-	guard *guard
+	socket *socket
 }
 
 func (q questions) Write(b []byte) (int, error) {
-	q.guard.ready.Store(false)
+	q.socket.ready.Store(false)
 	return q.Writer.Write(b)
 }

@@ -2,6 +2,7 @@ package pooldriver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -68,6 +69,7 @@ type attempt struct {
 	first error
 	sent  bool        // one of them was
 	given *RetryError // why there was no other
+	late  string      // what ended during the last one, "" if nothing did
 }
 
 // repeat runs f again as often as it may and has to. When it returns without a connection, the operation is over.
@@ -83,7 +85,24 @@ func (s *Session) repeat(
 		}
 		limited, open, err = s.once(ctx, kind, o, f)
 	}
+	if err != nil && s.conn != nil { // else the limit of the last try was taken off before it was known that there is no other
+		a.late = whatEnded(ctx, limited)
+	}
 	return open, err
+}
+
+// whatEnded says in words which context of a statement has ended, "" if none has.
+func whatEnded(ctx, limited context.Context) string {
+	switch {
+	case limited.Err() == nil:
+		return ""
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "its caller's context was canceled"
+	case ctx.Err() != nil:
+		return "its deadline came"
+	default:
+		return context.Cause(limited).Error()
+	}
 }
 
 // mayRepeat reports whether the operation that failed with err, and that its caller declared repeatable, may run again,
@@ -172,7 +191,11 @@ func (a *attempt) told(o *priority.Options, err error) error {
 	e := a.given
 	if e == nil { // the last try ended with what is no reason for another
 		e = &RetryError{Tries: a.tries + 1, unsent: !a.sent && neverRan(err)}
-		if e.Tries <= o.Retries {
+		switch {
+		case e.Tries > o.Retries:
+		case a.late != "":
+			e.Why = a.late + " during the last try"
+		default:
 			e.Why = "what the last try met is no reason for another"
 		}
 	}

@@ -23,7 +23,7 @@ func (c *Conn) mark() uint64 {
 	if c.guard == nil || c.pg.IsClosed() {
 		return notCounted
 	}
-	return c.guard.sent.Load()
+	return c.guard.socket.Load().sent.Load()
 }
 
 // truth returns the error of something that was to be sent after mark was taken, such that neverRan is right about it.
@@ -31,7 +31,7 @@ func (c *Conn) truth(mark uint64, err error) error {
 	if err == nil || c.pg == nil || !neverRan(err) {
 		return err
 	}
-	if mark != notCounted && c.guard.sent.Load() == mark {
+	if mark != notCounted && c.guard.socket.Load().sent.Load() == mark {
 		return err
 	}
 	if mark == notCounted && c.guard != nil { // it was closed before

@@ -36,7 +36,7 @@ func (c *Conn) Watch(w *Watched, lent mono.Time) {
 		return
 	}
 	now := mono.Now()
-	if turns := c.guard.turns.Load(); w.turns != turns || w.since == 0 {
+	if turns := c.guard.reads(); w.turns != turns || w.since == 0 {
 		w.turns, w.since = turns, now
 	}
 	idle := c.idleIn.Load() == w.Epoch
@@ -56,7 +56,7 @@ func (c *Conn) Watch(w *Watched, lent mono.Time) {
 		began = lent
 	}
 	waiting := w.turns%2 == 1 && now.Sub(w.since) >= silence
-	if waiting && now.Sub(began) >= limit+silence && c.guard.turns.Load() == w.turns {
+	if waiting && now.Sub(began) >= limit+silence && c.guard.reads() == w.turns {
 		c.guard.kill(&killed{limit: LimitStatement, after: limit})
 	}
 }

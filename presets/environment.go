@@ -113,7 +113,7 @@ func FromEnvironment(base connector.Config, override ...func(*Settings)) (Settin
 	}
 	dbErrs := db.check(&s.Config)
 	errs = append(errs, dbErrs...)
-	// Where not even a plain DSN parses, Validate would repeat what pgx says, which may quote the environment.
+	// Where not even a plain DSN parses, Validate would tell once more of what is wrong with the environment.
 	if len(dbErrs) == 0 || parses(s.Config.DSN) {
 		if err := s.Config.Validate(); err != nil {
 			errs = append(errs, err)

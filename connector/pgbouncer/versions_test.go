@@ -38,24 +38,24 @@ func (f *fake) serve(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			f.mu.Lock()
-			f.conns++
-			short := f.once && f.conns == 1
-			f.mu.Unlock()
-			serving.Go(func() { defer conn.Close(); f.talk(conn, short) })
+			serving.Go(func() { defer conn.Close(); f.talk(conn) })
 		}
 	})
 	t.Cleanup(func() { l.Close(); serving.Wait() })
 	return "postgres://stats@" + l.Addr().String() + "/pgbouncer?sslmode=disable"
 }
 
-func (f *fake) talk(conn net.Conn, short bool) {
+func (f *fake) talk(conn net.Conn) {
 	b := pgproto3.NewBackend(conn, conn)
 	m, err := b.ReceiveStartupMessage()
 	start, ok := m.(*pgproto3.StartupMessage)
 	if err != nil || !ok || start.Parameters["database"] != "pgbouncer" {
-		return
+		return // a request to cancel, say
 	}
+	f.mu.Lock()
+	f.conns++
+	short := f.once && f.conns == 1
+	f.mu.Unlock()
 	b.Send(&pgproto3.AuthenticationOk{})
 	b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
 	for b.Flush() == nil {

@@ -17,9 +17,9 @@
 // There is one pool, which is resized between steps and never reopened, as Connector.Resize would do it in production.
 // More callers than connections call again as soon as they are answered: every connection that comes back goes to
 // somebody who waits, so that nothing limits but the pool, and behind it the server. Each step opens its connections and
-// warms up before the clock starts. The ladder is gone up and down, five times in all, so that what changes in the course of the
-// run weighs on all sizes alike, and the medians of the passes count. A call that is under way when the clock starts or
-// stops counts for its share.
+// warms up before the clock starts. The ladder is gone up and down, five times in all, so that what changes in the course
+// of the run weighs on all sizes alike, and the medians of the passes count. A call that is under way when the clock
+// starts or stops counts for its share.
 //
 // Latencies are those of a call from the moment it has its connection until it gives that back, as the pool's observer is
 // told. What a caller waits before that is not in them. In a closed loop it is the number of callers over the throughput
@@ -38,9 +38,10 @@
 //
 // Two known ways were tried beside this one (TestTheRuleFindsMoreKneesThanItsRivals). Kneedle (Satopaa, Albrecht, Irwin,
 // Raghavan: Finding a "Kneedle" in a Haystack, 2011) looks for the point of the curve that is farthest above its chord. It
-// has no notion of noise and none of how much is lost, finds a knee in a curve that is flat from the start, and moves its
-// knee when the ladder is made longer. The Universal Scalability Law (Gunther: Guerrilla Capacity Planning, 2007) is
-// fitted to the whole curve. It is smooth, so where a limit is hard, as the number of cores or a lock is, its bend is
-// elsewhere, and its peak is extrapolated from what it cannot follow. The rule here presumes no shape, and its one number
-// is what an operator can judge: how much throughput may be given up for fewer connections.
+// has no notion of noise, and none of how much is lost; it finds a knee where a curve is flat from the start, or straight
+// to the top. The Universal Scalability Law (Gunther: Guerrilla Capacity Planning, 2007) is fitted to the whole curve. It
+// is smooth, and a hard limit, such as a lock or the number of cores, is not: there its bend is elsewhere. Of 420 curves
+// with a noise of 3% the rule found the knee, give or take a size, in 418, Kneedle in 331, and the fitted law in 300. The
+// rule presumes no shape, and its one number is what an operator can judge: how much throughput may be given up for fewer
+// connections.
 package main

@@ -51,7 +51,9 @@ func findKnee(sizes []int, rates [][]float64, tolerance float64) finding {
 	case f.high-f.low > 2:
 		f.verdict = tooNoisy
 	case f.knee == len(medians)-1 || climbing(sizes, medians, se, tolerance):
-		f.verdict, f.knee = rising, len(medians)-1
+		f.verdict = rising
+		f.knee = len(medians) - 1
+		f.low, f.high = f.knee, f.knee
 	}
 	return f
 }

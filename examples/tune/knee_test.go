@@ -65,6 +65,7 @@ func TestTheKneeOfACurveWithoutNoise(t *testing.T) {
 		"rising to the top":              {flatFrom(1000), 64, rising, 0},
 		"flat from the very top":         {flatFrom(64), 64, rising, 0},
 		"bent, but rising at the top":    {func(n float64) float64 { return 100 * math.Pow(n, 0.5) }, 64, rising, 0},
+		"rising by little, but steadily": {func(n float64) float64 { return 100 * math.Pow(n, 0.15) }, 64, rising, 0},
 		"a soft bend":                    {scalable(0.1, 0.001), 24, found, 64},
 		"a knee among few that are flat": {func(n float64) float64 { return 100 * min(n, 3) / 3 }, 3, found, 0},
 	} {

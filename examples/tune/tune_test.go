@@ -59,9 +59,9 @@ func requireNothingLeft(t *testing.T, conn *pgx.Conn) {
 	}
 }
 
-// gate makes a function that at most k callers can be inside of at once, for 10 ms each, whoever else waits: callers take
-// numbers, and each waits for the lock that its number names. So throughput is n/10ms up to k connections, and k/10ms from
-// there on, by construction and whatever the machine is.
+// gate makes a function that at most k callers can be inside of at once, for 40 ms each, whoever else waits: callers take
+// numbers, and each waits for the lock that its number names. So throughput is n/40ms up to k connections, and k/40ms from
+// there on, by construction and whatever the machine is: 40 ms are long beside what a busy one adds to a call.
 func gate(t *testing.T, conn *pgx.Conn, k int) {
 	t.Helper()
 	if _, err := conn.Exec(t.Context(), fmt.Sprintf(`
@@ -69,7 +69,7 @@ func gate(t *testing.T, conn *pgx.Conn, k int) {
 		create function pass_gate(out passed bool) language plpgsql as $$
 		begin
 			perform pg_advisory_xact_lock(1000 + nextval('turn') %% %d);
-			perform pg_sleep(0.010);
+			perform pg_sleep(0.040);
 			passed := true;
 		end $$`, k)); err != nil {
 		t.Fatal(err)
@@ -78,6 +78,7 @@ func gate(t *testing.T, conn *pgx.Conn, k int) {
 
 var kneeSaid = regexp.MustCompile(`(?m)^The knee is at ([0-9]+) connection`)
 
+// The program may say that it cannot tell, where others use the machine; but what it says it knows has to be so.
 func TestTheKneeOfAQueryThatTheServerLimitsIsFound(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
@@ -85,36 +86,42 @@ func TestTheKneeOfAQueryThatTheServerLimitsIsFound(t *testing.T) {
 	gate(t, conn, 4)
 	picture := filepath.Join(t.TempDir(), "tune.svg")
 
-	var stdout, stderr page
-	status := run(t.Context(), []string{"-dsn", db.DSN, "-write", "-query", "select pass_gate()", "-sizes", "1,2,3,4,6,8,12",
-		"-duration", "300ms", "-warmup", "50ms", "-instances", "2", "-cores", "8", "-p99", "5s", "-svg", picture}, &stdout, &stderr)
-	if status != statusOK {
-		t.Fatalf("status %d\n%s\n%s", status, &stdout, &stderr)
+	var said []string
+	var stdout, stderr *page
+	for tries := 0; said == nil && tries < 3; tries++ {
+		stdout, stderr = new(page), new(page)
+		status := run(t.Context(), []string{"-dsn", db.DSN, "-write", "-query", "select pass_gate()", "-sizes", "1,2,3,4,6,8,12",
+			"-duration", "300ms", "-passes", "3", "-instances", "2", "-cores", "8", "-p99", "5s", "-svg", picture}, stdout, stderr)
+		if status != statusOK {
+			t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
+		}
+		t.Log("\n" + stdout.String())
+		said = kneeSaid.FindStringSubmatch(stdout.String())
 	}
-	out := stdout.String()
-	t.Log("\n" + out)
-	said := kneeSaid.FindStringSubmatch(out)
 	if said == nil {
-		t.Fatalf("no knee:\n%s", out)
+		t.Fatal("no knee in three runs")
 	}
-	// The ladder has 3 below and 6 above.
-	if knee, _ := strconv.Atoi(said[1]); knee < 3 || knee > 6 {
-		t.Errorf("the knee is said to be at %d, and is at 4:\n%s", knee, out)
+	knee, _ := strconv.Atoi(said[1])
+	if knee < 3 || knee > 6 { // the neighbors of 4 on the ladder
+		t.Errorf("the knee is said to be at %d, and is at 4", knee)
 	}
+	out := strings.ReplaceAll(stdout.String(), "\n", " ")
+	// Each of two instances gets half, rounded down since p99 is bounded.
+	each := strconv.Itoa(knee / 2)
 	for _, want := range []string{
 		"calls per second, by connections", "▲ knee", "presets.OptimalSize says 16: 8 cores x 2", "within the 5s",
-		"divided among 2 instances: 2 each", "MaxConns: 2,", "POOL_MAX_CONNECTIONS=2", "pool_min_conns=1&pool_max_conns=2",
-		"waited for a lock", picture,
+		"divided among 2 instances: " + each + " each", "MaxConns: " + each + ",", "POOL_MAX_CONNECTIONS=" + each,
+		"pool_min_conns=1&pool_max_conns=" + each, "wait for each other's locks", picture,
 	} {
-		if !strings.Contains(strings.ReplaceAll(out, "\n", " "), want) {
-			t.Errorf("the report lacks %q:\n%s", want, out)
+		if !strings.Contains(out, want) {
+			t.Errorf("the report lacks %q", want)
 		}
 	}
 	if !strings.Contains(stderr.String(), "YOUR STATEMENT RUNS") {
-		t.Errorf("nobody was told that the statement runs often:\n%s", &stderr)
+		t.Errorf("nobody was told that the statement runs often:\n%s", stderr)
 	}
-	requireNarrowAndSecretless(t, db.DSN, out+stderr.String())
-	requirePicture(t, picture, db.DSN)
+	requireNarrowAndSecretless(t, db.DSN, stdout.String()+stderr.String())
+	requirePicture(t, picture)
 	requireNothingLeft(t, conn)
 }
 
@@ -135,7 +142,7 @@ func requireNarrowAndSecretless(t *testing.T, dsn, text string) {
 }
 
 // requirePicture checks that the file is well-formed, complete in itself, and small.
-func requirePicture(t *testing.T, file, dsn string) {
+func requirePicture(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -149,7 +156,6 @@ func requirePicture(t *testing.T, file, dsn string) {
 			t.Fatalf("the picture is no XML: %v\n%s", err, text)
 		}
 	}
-	requireNarrowAndSecretless(t, dsn, "")
 	for _, want := range []string{"calls per second", "milliseconds", "connections", "prefers-color-scheme: dark", ">knee: "} {
 		if !bytes.Contains(text, []byte(want)) {
 			t.Errorf("the picture lacks %q", want)

@@ -22,6 +22,8 @@ var packages = map[string]string{
 	"pgx":       "github.com/jackc/pgx/v5",
 	"poolsql":   "github.com/poolsql/poolsql",
 	"postgres":  "gorm.io/driver/postgres",
+	"connector": "github.com/poolsql/poolsql/connector",
+	"presets":   "github.com/poolsql/poolsql/presets",
 	"priority":  "github.com/poolsql/poolsql/priority",
 	"slog":      "log/slog",
 	"sql":       "database/sql",

@@ -1,6 +1,7 @@
 package dsn_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,18 @@ func TestWithoutTakesOutParametersAndLeavesTheRestAsItIsWritten(t *testing.T) {
 	} {
 		if got := parse(t, c.text).Without(isSecretOrPool); got != c.want {
 			t.Errorf("%q is %q, want %q", c.text, got, c.want)
+		}
+	}
+}
+
+func TestParamsAreDecodedAndInOrder(t *testing.T) {
+	for text, want := range map[string]string{
+		"postgres://a%20b:c%3a@h1:1,[::1],h2:2/d?user=e&x=%20": "[{user a b} {password c:} {host h1,::1,h2} {port 1,,2} {dbname d} {user e} {x  }]",
+		"host='a\\' b' database=c user=d user=''":              "[{host a' b} {dbname c} {user d}]", // no user is no other one
+		"postgres://": "[]",
+	} {
+		if got := fmt.Sprint(parse(t, text).Params()); got != want {
+			t.Errorf("%q says %s, want %s", text, got, want)
 		}
 	}
 }
@@ -86,6 +99,7 @@ func TestShowHidesSecretsAndWhatMayBeOne(t *testing.T) {
 		{"user=app@azure", "user=app@azure"},
 		{"dbname=postgres://app:s3cr3t@h", "dbname=xxxxx"},
 		{"mysql://app:s3cr3t@h?a=b", "…=xxxxx"},
+		{"options=x", "options=xxxxx"},
 		{"PASSWORD=x", "PASSWORD=xxxxx"},
 		{"", ""},
 	} {
