@@ -19,12 +19,10 @@ import (
 // A Connector makes sessions for database/sql and keeps the physical connections that they share. Safe for concurrent
 // use. One may serve several *sql.DB; to close one of these closes it for all.
 type Connector struct {
-	cfg *Config // resolved; nil if err is set
-	err error   // what is wrong with the configuration
+	current atomic.Pointer[edition] // nil if err is set
+	err     error                   // what is wrong with the configuration
 
 	pool     *lifecycle.Pool[*pooldriver.Conn]
-	dial     func(context.Context) (driver.Conn, error)
-	opts     pooldriver.Options
 	checkins pooldriver.Checkins
 	watch    watch
 	bouncer  bouncer
@@ -43,32 +41,11 @@ func NewConnector(cfg Config) *Connector {
 	if err != nil {
 		return &Connector{err: err}
 	}
-	c := &Connector{cfg: resolved}
-	var observer lifecycle.Observer
-	if resolved.Observer != nil {
-		observer = redacting{resolved.Observer}
-	}
-	c.opts = pooldriver.Options{
-		AfterConnect: resolved.AfterConnect, Prewarm: resolved.Prewarm,
-		ResetSession: resolved.ResetSession, ResetQuery: resolved.ResetQuery, ShouldPing: resolved.ShouldPing,
-		StatementTimeout:         resolved.serverTimeout("statement_timeout"),
-		IdleInTransactionTimeout: resolved.serverTimeout("idle_in_transaction_session_timeout"),
-		TransactionTimeout:       resolved.TransactionTimeout,
-		EndTimeout:               resolved.EndTimeout, CancelTimeout: resolved.CancelTimeout,
-		StatementCacheCapacity: DefaultStatementsCached, Stacks: resolved.LeakStacks,
-		Observer: observer, Pool: resolved.Name,
-	}
-	c.opts.Pooler, c.opts.Tracked = pooldriver.Pooler(resolved.PgBouncer), resolved.PgBouncerParams
-	c.opts.Settings = resolved.takeSettings()
-	c.bouncer.init(resolved, observer)
-	c.opts.Cancels.Init(resolved.MaxCancels)
-	c.opts.Retries.Init()
-	if resolved.ConnConfig != nil && resolved.ConnConfig.StatementCacheCapacity > 0 {
-		c.opts.StatementCacheCapacity = resolved.ConnConfig.StatementCacheCapacity
-	}
-	c.dial = dial(resolved.inner(&c.opts, &c.bouncer))
+	c := new(Connector)
+	c.bouncer.init(resolved, resolved.observer())
+	c.current.Store(newEdition(resolved, nil, &c.bouncer))
 	c.watch.connector = c
-	c.pool, c.err = lifecycle.NewPool(lifecycle.Config[*pooldriver.Conn]{
+	pool := lifecycle.Config[*pooldriver.Conn]{
 		Name:   resolved.Name,
 		Create: c.open,
 		Destroy: func(ctx context.Context, conn *pooldriver.Conn) error {
@@ -78,14 +55,11 @@ func NewConnector(cfg Config) *Connector {
 		Validate: func(ctx context.Context, conn *pooldriver.Conn, idle time.Duration, suspect bool) error {
 			return conn.Validate(ctx, idle, suspect)
 		},
-		Interrupt: resolved.interrupt(), LeakThreshold: resolved.LeakThreshold,
-		Min: resolved.MinConns, Max: resolved.MaxConns, MaxCreating: resolved.MaxDials,
-		AcquireTimeout: resolved.AcquireTimeout, CreateTimeout: resolved.ConnectTimeout,
-		IdleTimeout: resolved.MaxConnIdleTime, MaxLifetime: resolved.MaxConnLifetime,
-		LifetimeJitter: resolved.MaxConnLifetimeJitter, KeepInterval: resolved.HealthCheckPeriod,
-		Reserve: resolved.HighReserve, AgingShare: resolved.AgingShare, MaxWaiting: resolved.MaxWaiting,
-		Observer: observer,
-	})
+		Interrupt: resolved.interrupt(),
+		Observer:  resolved.observer(),
+	}
+	pool.Set(resolved.poolSettings())
+	c.pool, c.err = lifecycle.NewPool(pool)
 	return c
 }
 
@@ -95,7 +69,8 @@ func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 	if err := c.bouncer.ask(ctx); err != nil {
 		return nil, err
 	}
-	conn, err := pooldriver.Open(ctx, c.dial, &c.opts)
+	e := c.current.Load()
+	conn, err := pooldriver.Open(ctx, e.dial, &e.opts)
 	if err == nil && c.warming.Load() > 0 { // it counts as open when it has been used once
 		if err = conn.Prove(ctx); err != nil {
 			_ = conn.Close(ctx)
@@ -103,7 +78,7 @@ func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 	}
 	if err != nil {
 		took := mono.Since(began)
-		if limit := c.cfg.connectLimit(ctx, took, err); limit > 0 {
+		if limit := e.cfg.connectLimit(ctx, took, err); limit > 0 {
 			err = pooldriver.ConnectTimeout(limit, took, err)
 		}
 		if pooldriver.GoesDown(err) {
@@ -136,15 +111,16 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 // Driver implements driver.Connector. FromDB finds the connector by it.
 func (c *Connector) Driver() driver.Driver { return Driver{c} }
 
-// Config returns a copy of the configuration that the connector was made with, the parameters of its DSN and the defaults
-// set. It has a ConnConfig even if it was made with a DSN. It is the zero value if the configuration is bad. What Resize
-// changed since is in [Connector.Stats].
+// Config returns a copy of the configuration in force, the parameters of its DSN and the defaults set. It has a ConnConfig
+// even if it was made with a DSN. It is the zero value if the configuration is bad. It is what [Connector.Reconfigure] takes.
 func (c *Connector) Config() Config {
-	if c.cfg == nil {
+	e := c.current.Load()
+	if e == nil {
 		return Config{}
 	}
-	cfg := *c.cfg
+	cfg := *e.cfg
 	cfg.Prewarm = slices.Clone(cfg.Prewarm)
+	cfg.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
 	}
@@ -206,15 +182,6 @@ func (c *Connector) Clear(reason string) int {
 		return 0
 	}
 	return c.pool.Clear(reason)
-}
-
-// Resize changes MinConns and MaxConns while the pool is in use. Connections above a lowered maximum are closed, those in
-// use when they come back.
-func (c *Connector) Resize(minConns, maxConns int) error {
-	if err := c.Err(); err != nil {
-		return err
-	}
-	return c.pool.Resize(minConns, maxConns)
 }
 
 // Suspend has everybody wait who asks for a connection, until [Connector.Resume], as HikariCP's suspend does and
@@ -284,7 +251,7 @@ func (s source) Replace(ctx context.Context, h *lifecycle.Handle[*pooldriver.Con
 	return s.c.pool.Replace(ctx, h, req, lifecycle.EndBroken, cause)
 }
 
-func (s source) Options() *pooldriver.Options { return &s.c.opts }
+func (s source) Options() *pooldriver.Options { return &s.c.current.Load().opts }
 
 func (s source) Suspect() { s.c.pool.Suspect() }
 

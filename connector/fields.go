@@ -30,6 +30,8 @@ type field struct {
 	server bool
 	// pgx: it is for connections of pgx that poolsql opens itself, and cannot stand beside Config.Connector.
 	pgx bool
+	// change says whether and how it can change while the pool is in use.
+	change changeable
 	// check, if set, returns what is wrong with its value beyond all that, in words that go on from its name.
 	check func(*Config) string
 	// want, if set, says what it should be, where its type does not say it all.
@@ -44,6 +46,14 @@ const (
 	zeroIsNone                       // None
 )
 
+type changeable uint8
+
+const (
+	never changeable = iota
+	live             // at once
+	anew             // for connections that are opened from then on
+)
+
 type textForm uint8
 
 const (
@@ -56,40 +66,41 @@ const (
 var fields = []field{
 	{name: "name", goName: "Name", at: func(c *Config) any { return &c.Name }},
 	{name: "dsn", goName: "DSN", at: func(c *Config) any { return &c.DSN }, form: connString},
-	{name: "max_conns", goName: "MaxConns", at: func(c *Config) any { return &c.MaxConns }, zero: zeroIsDefault},
-	{name: "min_conns", goName: "MinConns", at: func(c *Config) any { return &c.MinConns }},
-	{name: "max_dials", goName: "MaxDials", at: func(c *Config) any { return &c.MaxDials }, zero: zeroIsDefault},
-	{name: "max_conn_lifetime", goName: "MaxConnLifetime", at: func(c *Config) any { return &c.MaxConnLifetime },
+	{name: "max_conns", change: live, goName: "MaxConns", at: func(c *Config) any { return &c.MaxConns }, zero: zeroIsDefault},
+	{name: "min_conns", change: live, goName: "MinConns", at: func(c *Config) any { return &c.MinConns }},
+	{name: "max_dials", change: live, goName: "MaxDials", at: func(c *Config) any { return &c.MaxDials }, zero: zeroIsDefault},
+	{name: "max_conn_lifetime", change: live, goName: "MaxConnLifetime", at: func(c *Config) any { return &c.MaxConnLifetime },
 		zero: zeroIsDefault, none: true},
 	// 0 is what pgxpool has for no jitter, as a parameter of its DSN.
-	{name: "max_conn_lifetime_jitter", goName: "MaxConnLifetimeJitter",
+	{name: "max_conn_lifetime_jitter", change: live, goName: "MaxConnLifetimeJitter",
 		at: func(c *Config) any { return &c.MaxConnLifetimeJitter }, zero: zeroIsNone, none: true},
-	{name: "max_conn_idle_time", goName: "MaxConnIdleTime", at: func(c *Config) any { return &c.MaxConnIdleTime },
+	{name: "max_conn_idle_time", change: live, goName: "MaxConnIdleTime", at: func(c *Config) any { return &c.MaxConnIdleTime },
 		zero: zeroIsDefault, none: true},
-	{name: "health_check_period", goName: "HealthCheckPeriod", at: func(c *Config) any { return &c.HealthCheckPeriod },
+	{name: "health_check_period", change: live, goName: "HealthCheckPeriod", at: func(c *Config) any { return &c.HealthCheckPeriod },
 		zero: zeroIsDefault},
-	{name: "acquire_timeout", goName: "AcquireTimeout", at: func(c *Config) any { return &c.AcquireTimeout },
+	{name: "acquire_timeout", change: live, goName: "AcquireTimeout", at: func(c *Config) any { return &c.AcquireTimeout },
 		zero: zeroIsDefault, none: true},
-	{name: "connect_timeout", goName: "ConnectTimeout", at: func(c *Config) any { return &c.ConnectTimeout },
+	{name: "connect_timeout", change: live, goName: "ConnectTimeout", at: func(c *Config) any { return &c.ConnectTimeout },
 		zero: zeroIsDefault},
-	{name: "statement_timeout", goName: "StatementTimeout", at: func(c *Config) any { return &c.StatementTimeout },
+	{name: "statement_timeout", change: anew, goName: "StatementTimeout", at: func(c *Config) any { return &c.StatementTimeout },
 		server: true, pgx: true},
-	{name: "transaction_timeout", goName: "TransactionTimeout", at: func(c *Config) any { return &c.TransactionTimeout },
+	{name: "transaction_timeout", change: anew, goName: "TransactionTimeout", at: func(c *Config) any { return &c.TransactionTimeout },
 		server: true, pgx: true},
-	{name: "idle_in_transaction_timeout", goName: "IdleInTransactionTimeout",
+	{name: "idle_in_transaction_timeout", change: anew, goName: "IdleInTransactionTimeout",
 		at: func(c *Config) any { return &c.IdleInTransactionTimeout }, server: true, pgx: true},
-	{name: "cancel_timeout", goName: "CancelTimeout", at: func(c *Config) any { return &c.CancelTimeout },
+	{name: "cancel_timeout", change: anew, goName: "CancelTimeout", at: func(c *Config) any { return &c.CancelTimeout },
 		zero: zeroIsDefault, server: true, pgx: true},
-	{name: "max_cancels", goName: "MaxCancels", at: func(c *Config) any { return &c.MaxCancels }, zero: zeroIsDefault,
+	{name: "max_cancels", change: anew, goName: "MaxCancels", at: func(c *Config) any { return &c.MaxCancels }, zero: zeroIsDefault,
 		pgx: true, check: checkMaxCancels, want: fmt.Sprintf("want a whole number from 1 to %d", maxMaxCancels)},
-	{name: "end_timeout", goName: "EndTimeout", at: func(c *Config) any { return &c.EndTimeout }, zero: zeroIsDefault},
-	{name: "high_reserve", goName: "HighReserve", at: func(c *Config) any { return &c.HighReserve }},
-	{name: "aging_share", goName: "AgingShare", at: func(c *Config) any { return &c.AgingShare }, zero: zeroIsDefault,
+	{name: "end_timeout", change: anew, goName: "EndTimeout", at: func(c *Config) any { return &c.EndTimeout }, zero: zeroIsDefault},
+	{name: "high_reserve", change: live, goName: "HighReserve", at: func(c *Config) any { return &c.HighReserve }},
+	{name: "aging_share", change: live, goName: "AgingShare", at: func(c *Config) any { return &c.AgingShare }, zero: zeroIsDefault,
 		signed: true, check: checkAgingShare, want: "want a whole number of 2 or more, or -1 for strict priority"},
-	{name: "max_waiting", goName: "MaxWaiting", at: func(c *Config) any { return &c.MaxWaiting }},
-	{name: "prewarm", goName: "Prewarm", at: func(c *Config) any { return &c.Prewarm }, form: sqlText, pgx: true,
+	{name: "max_waiting", change: live, goName: "MaxWaiting", at: func(c *Config) any { return &c.MaxWaiting }},
+	{name: "prewarm", change: anew, goName: "Prewarm", at: func(c *Config) any { return &c.Prewarm }, form: sqlText, pgx: true,
 		check: checkPrewarm, want: "want statements, none of them blank"},
-	{name: "reset_query", goName: "ResetQuery", at: func(c *Config) any { return &c.ResetQuery }, form: sqlText, pgx: true,
+	{name: "reset_query", change: anew, goName: "ResetQuery", at: func(c *Config) any { return &c.ResetQuery },
+		form: sqlText, pgx: true,
 		check: checkResetQuery, want: "want a statement, such as DISCARD ALL, or nothing"},
 	{name: "pgbouncer", goName: "PgBouncer", at: func(c *Config) any { return &c.PgBouncer }, pgx: true,
 		want: "want session, transaction or statement"},
@@ -98,8 +109,8 @@ var fields = []field{
 		form: connString, pgx: true},
 	{name: "pgbouncer_params", goName: "PgBouncerParams", at: func(c *Config) any { return &c.PgBouncerParams },
 		commas: true, pgx: true, want: "want names of parameters"},
-	{name: "leak_threshold", goName: "LeakThreshold", at: func(c *Config) any { return &c.LeakThreshold }, server: true},
-	{name: "leak_stacks", goName: "LeakStacks", at: func(c *Config) any { return &c.LeakStacks }},
+	{name: "leak_threshold", change: live, goName: "LeakThreshold", at: func(c *Config) any { return &c.LeakThreshold }, server: true},
+	{name: "leak_stacks", change: anew, goName: "LeakStacks", at: func(c *Config) any { return &c.LeakStacks }},
 }
 
 // maxMaxCancels is beyond what any server could bear. Each has a place made for it.

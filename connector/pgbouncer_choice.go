@@ -61,6 +61,9 @@ type bouncer struct {
 	told   atomic.Bool  // the observer has heard of info
 	asking atomic.Bool  // somebody asks the console
 	again  atomic.Int64 // when it is to be asked again, a mono.Time
+
+	first    chan struct{} // closed when the console has been asked once
+	answered atomic.Bool   // first is closed
 }
 
 const (
@@ -71,7 +74,7 @@ const (
 )
 
 func (b *bouncer) init(cfg *Config, observer lifecycle.Observer) {
-	b.cfg, b.observer = cfg, observer
+	b.cfg, b.observer, b.first = cfg, observer, make(chan struct{})
 	info := PgBouncerInfo{}
 	if cfg.PgBouncer != NoPgBouncer {
 		info = b.choose(PgBouncerInfo{Mode: cfg.PgBouncer})
@@ -138,6 +141,14 @@ func (b *bouncer) ask(ctx context.Context) error {
 		}
 		b.again.Store(int64(mono.Now().Add(wait)))
 		b.asking.Store(false)
+		if !b.answered.Swap(true) {
+			close(b.first)
+		}
+	}
+	select {
+	case <-b.first:
+	case <-ctx.Done(): // somebody else asks, for the first time
+		return context.Cause(ctx)
 	}
 	if info := b.info.Load(); b.mismatch(info) {
 		b.tell(info)

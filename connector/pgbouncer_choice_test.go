@@ -304,3 +304,21 @@ func TestAPlanThatPgBouncerKeepsAndTheServerRefusesIsAvoided(t *testing.T) {
 		exec("alter table t add column c" + string(rune('a'+i)) + " int")
 	}
 }
+
+func TestNoConnectionIsOpenedBeforeTheConsoleHasBeenAskedOnce(t *testing.T) {
+	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction})
+	wrong := bounceOn(t, connector.Config{PgBouncer: connector.PoolSession, PgBouncerConsole: "console", MaxConns: 8, MaxDials: 8},
+		&testdb.DB{Name: b.name, DSN: b.directDSN()}, b.pooler)
+	var calls sync.WaitGroup
+	for range 8 {
+		calls.Go(func() {
+			if err := wrong.PingContext(b.ctx); err == nil {
+				t.Error("a connection was opened that must not be")
+			}
+		})
+	}
+	calls.Wait()
+	if n := wrong.c.Stats().NewConnsCount; n != 0 {
+		t.Errorf("%d connections were opened", n)
+	}
+}

@@ -95,10 +95,10 @@ func (c *Connector) Format(s fmt.State, _ rune) {
 	switch {
 	case c == nil:
 		io.WriteString(s, "<nil>")
-	case c.cfg == nil:
+	case c.current.Load() == nil:
 		io.WriteString(s, "poolsql.Connector(bad)")
 	default:
-		fmt.Fprintf(s, "poolsql.Connector(%s)", c.cfg.Name)
+		fmt.Fprintf(s, "poolsql.Connector(%s)", c.current.Load().cfg.Name)
 	}
 }
 

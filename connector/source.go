@@ -56,8 +56,6 @@ func (cfg *Config) resolveSource() error {
 			return err
 		}
 	}
-	cfg.setServerTimeout("statement_timeout", cfg.StatementTimeout)
-	cfg.setServerTimeout("idle_in_transaction_session_timeout", cfg.IdleInTransactionTimeout)
 	return nil
 }
 

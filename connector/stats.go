@@ -61,7 +61,7 @@ func (c *Connector) Stats() Stats {
 	p := c.pool.Stats()
 	ops := c.operations()
 	s := Stats{
-		Name:       c.cfg.Name,
+		Name:       c.current.Load().cfg.Name,
 		TotalConns: p.Total, IdleConns: p.Idle, InUseConns: p.InUse, ConnectingConns: p.Creating, ClosingConns: p.Closing,
 		MinConns: p.Min, MaxConns: p.Max, Waiting: p.Waiting, Suspended: p.Suspended,
 		AcquireCount: p.Acquired, ReleaseCount: p.Released, WaitCount: p.Waits,

@@ -22,12 +22,13 @@ type watch struct {
 
 // needed reports whether there is a limit that a look could find exceeded.
 func (w *watch) needed() bool {
-	return w.connector.opts.StatementTimeout > 0 || w.connector.opts.TransactionTimeout > 0
+	opts := &w.connector.current.Load().opts
+	return opts.StatementTimeout > 0 || opts.TransactionTimeout > 0
 }
 
 // start sees to it that looks are taken, now that there is a connection.
 func (w *watch) start() {
-	if w.connector.cfg.ConnConfig == nil || !w.needed() {
+	if w.connector.current.Load().cfg.ConnConfig == nil || !w.needed() {
 		return
 	}
 	w.mu.Lock()

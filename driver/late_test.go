@@ -27,10 +27,12 @@ const rowsThatEnd = "select repeat('x', 9000), case when g = 10 then pg_sleep(60
 // rowsThatFill are more than the sockets hold, so that the server waits for whoever reads.
 const rowsThatFill = "select repeat('x', 9000), null from generate_series(1, 5000) g"
 
+// The last request to cancel is made at 750 ms: on a busy machine it has time enough to be seen to end.
+const slowLimit, slowAnswer = 200 * time.Millisecond, 1500 * time.Millisecond
+
 // Whoever takes his time between two rows finds the deadline of the cancel past, but what the server has said waits.
 func TestASlowReaderOfACanceledStatementKeepsHisConnection(t *testing.T) {
 	t.Parallel()
-	const limit, answer = 200 * time.Millisecond, 600 * time.Millisecond
 	for name, transport := range map[string]func(*testing.T, *poolsql.Config){
 		"unix": func(*testing.T, *poolsql.Config) {},
 		"tcp":  func(_ *testing.T, cfg *poolsql.Config) { tcp(cfg) },
@@ -40,21 +42,21 @@ func TestASlowReaderOfACanceledStatementKeepsHisConnection(t *testing.T) {
 			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()
 				f := open(t, 1, func(cfg *poolsql.Config) {
-					cfg.CancelTimeout = answer
+					cfg.CancelTimeout = slowAnswer
 					transport(t, cfg)
 				})
 				before := f.pid()
-				pauses := []int{1, 3, 5} // after these rows
-				rows, err := f.db.QueryContext(poolsql.WithTimeout(f.ctx, limit), query)
+				pauses := map[int]time.Duration{ // after these rows
+					1: slowLimit + slowAnswer + 300*time.Millisecond, 3: 50 * time.Millisecond, 5: 50 * time.Millisecond,
+				}
+				rows, err := f.db.QueryContext(poolsql.WithTimeout(f.ctx, slowLimit), query)
 				if err != nil {
 					t.Fatal(err)
 				}
 				n := 0
 				for rows.Next() {
-					if n++; len(pauses) > 0 && n == pauses[0] {
-						pauses = pauses[1:]
-						time.Sleep(limit + 2*answer)
-					}
+					n++
+					time.Sleep(pauses[n])
 				}
 				timedOut(t, rows.Err(), pooldriver.LimitStatement, false)
 				if n < 5 || n >= 5000 {
@@ -75,20 +77,19 @@ func TestASlowReaderOfACanceledStatementKeepsHisConnection(t *testing.T) {
 // In Do nothing of ours looks at the error, and the next statement comes at once.
 func TestASlowReaderInDoKeepsHisConnection(t *testing.T) {
 	t.Parallel()
-	const limit, answer = 200 * time.Millisecond, 600 * time.Millisecond
 	for what, query := range map[string]string{"the answer waits": rowsThatEnd, "the server waits": rowsThatFill} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			f := open(t, 1, func(cfg *poolsql.Config) { cfg.CancelTimeout = answer })
+			f := open(t, 1, func(cfg *poolsql.Config) { cfg.CancelTimeout = slowAnswer })
 			err := f.c.Do(f.ctx, func(pg *pgx.Conn) error {
-				ctx, cancel := context.WithTimeout(f.ctx, limit)
+				ctx, cancel := context.WithTimeout(f.ctx, slowLimit)
 				defer cancel()
 				rows, err := pg.Query(ctx, query)
 				if err != nil {
 					return err
 				}
 				rows.Next()
-				time.Sleep(limit + 2*answer)
+				time.Sleep(slowLimit + slowAnswer + 300*time.Millisecond)
 				for rows.Next() {
 				}
 				if code := codeOf(rows.Err()); code != "57014" {

@@ -10,7 +10,8 @@ import (
 	"github.com/poolsql/poolsql/lifecycle"
 )
 
-// Options are what all connections of one pool share. They do not change once the first connection was opened.
+// Options are what all connections of one pool share that were opened under one configuration. They do not change once the
+// first connection was opened; another configuration has others.
 type Options struct {
 	// AfterConnect, if set, runs on each new pgx connection before it serves. If it fails, the connection is closed.
 	AfterConnect func(context.Context, *pgx.Conn) error
@@ -46,7 +47,7 @@ type Options struct {
 	// Cancels limits how many requests to cancel are under way at once.
 	Cancels Slots
 	// Retries limits how many statements run again because of errors.
-	Retries Budget
+	Retries *Budget
 
 	// StatementCacheCapacity is how many statements each connection keeps prepared.
 	StatementCacheCapacity int

@@ -21,7 +21,7 @@ type Source interface {
 	Acquire(ctx context.Context, req *lifecycle.Request) (lifecycle.Handle[*Conn], error)
 	// Replace lends another connection in place of one that was found to be of no use before anything ran on it.
 	Replace(ctx context.Context, h *lifecycle.Handle[*Conn], req *lifecycle.Request, cause error) error
-	// Options are those of its connections.
+	// Options are those in force now, of connections that are opened now.
 	Options() *Options
 	// Checkins is what the source knows of how its sessions are told of their check-ins.
 	Checkins() *Checkins
@@ -109,6 +109,7 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 		s.req.Options, s.asked = priority.Options{}, false
 	}
 	s.req.Detail = text
+	s.opts = s.src.Options()
 	if s.opts.Stacks {
 		s.req.Stack = callers()
 	}

@@ -30,8 +30,8 @@ func (c *Config[T]) settings() Settings {
 	}
 }
 
-// set writes the fields of s and no others, which are read without the lock.
-func (c *Config[T]) set(s Settings) {
+// Set sets the fields that s has, and no others. In a pool these others are read without the lock.
+func (c *Config[T]) Set(s Settings) {
 	c.Min, c.Max, c.MaxCreating = s.Min, s.Max, s.MaxCreating
 	c.AcquireTimeout, c.CreateTimeout = s.AcquireTimeout, s.CreateTimeout
 	c.IdleTimeout, c.KeepInterval = s.IdleTimeout, s.KeepInterval
@@ -55,7 +55,7 @@ func (p *Pool[T]) Settings() Settings {
 // once, and a changed AcquireTimeout counts from when he came. What exists gets a new lifetime, reckoned from its
 // creation. A creation that is under way keeps its CreateTimeout.
 func (p *Pool[T]) Configure(s Settings) error {
-	return p.configure(func(cfg *Config[T]) { cfg.set(s) })
+	return p.configure(func(cfg *Config[T]) { cfg.Set(s) })
 }
 
 // Resize is Configure for the minimum and the maximum alone.
@@ -84,7 +84,7 @@ func (p *Pool[T]) configure(change func(*Config[T])) error {
 
 func (p *Pool[T]) configureLocked(s Settings, now mono.Time, b *priority.Batch, rep *report[T]) {
 	old := p.cfg.settings()
-	p.cfg.set(s)
+	p.cfg.Set(s)
 	if s.Min != old.Min || s.Max != old.Max {
 		p.note(rep, Event{Kind: KindResize, Count: s.Max})
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // holePlan says what is lost in a black hole: a statement of a pool that has one connection. New connections come through
@@ -83,7 +85,7 @@ func (p holePlan) next(ctx context.Context, client faultClient) time.Duration {
 	defer cancel()
 	began := time.Now()
 	for client.selectOne(limited) != nil {
-		pause(limited, holeRetry)
+		timing.Pause(limited, holeRetry)
 		if limited.Err() != nil {
 			return p.bound
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql"
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // downPlan says how many callers want a server that is down, and for how long they come back.
@@ -74,7 +75,7 @@ func measureDown(ctx context.Context, peer faultPeer, dsn string, plan downPlan)
 		members.Go(func() {
 			for time.Since(began) < plan.duration && ctx.Err() == nil {
 				r.ask(asking, client)
-				pause(ctx, downPause)
+				timing.Pause(ctx, downPause)
 			}
 		})
 	}
@@ -89,7 +90,7 @@ func measureDown(ctx context.Context, peer faultPeer, dsn string, plan downPlan)
 	slices.Sort(r.took)
 	return []float64{
 		float64(attempts) / lasted.Seconds(),
-		milliseconds(percentile(r.took, 0.5)), milliseconds(percentile(r.took, 1)),
+		milliseconds(timing.Percentile(r.took, 0.5)), milliseconds(timing.Percentile(r.took, 1)),
 		100 * float64(r.named) / float64(len(r.took)),
 	}, nil
 }

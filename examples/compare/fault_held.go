@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // heldPlan says how the time is measured for which a statement that has timed out keeps its connection from others: by
@@ -111,7 +113,7 @@ func (p heldPlan) measure(ctx context.Context, own pools) ([]float64, error) {
 		return nil, usually.err
 	}
 
-	h := &held{usual: percentile(usually.latencies, 0.5)}
+	h := &held{usual: timing.Percentile(usually.latencies, 0.5)}
 	began := time.Now()
 	out := load{callers: p.callers, perCaller: p.perCaller}.run(ctx, own.lend(func(ctx context.Context, client faultClient) error {
 		if time.Since(began) > heldLongest {
@@ -126,9 +128,9 @@ func (p heldPlan) measure(ctx context.Context, own pools) ([]float64, error) {
 		slices.Sort(samples)
 	}
 	return []float64{
-		milliseconds(percentile(h.late, 0.99)),
-		milliseconds(percentile(h.kept, 0.5)), milliseconds(percentile(h.kept, 0.99)),
-		milliseconds(percentile(h.whole, 0.5)),
+		milliseconds(timing.Percentile(h.late, 0.99)),
+		milliseconds(timing.Percentile(h.kept, 0.5)), milliseconds(timing.Percentile(h.kept, 0.99)),
+		milliseconds(timing.Percentile(h.whole, 0.5)),
 	}, nil
 }
 

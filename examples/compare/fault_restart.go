@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql"
+	"github.com/poolsql/poolsql/examples/internal/timing"
 	"github.com/poolsql/poolsql/internal/testdb"
 )
 
@@ -78,7 +79,7 @@ func measureRestart(
 	defer members.Wait()
 	defer a.leave.Store(true)
 
-	pause(ctx, plan.before)
+	timing.Pause(ctx, plan.before)
 	usual := a.rate(0, a.bin(time.Now()))
 	if err := server.Restart(ctx, testdb.Fast); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func (a *answers) loop(ctx context.Context, client faultClient) {
 	for !a.leave.Load() && ctx.Err() == nil {
 		if client.exec(ctx, pauseQuery, restartWork.Seconds()) != nil {
 			a.failed.Add(1)
-			pause(ctx, restartPause)
+			timing.Pause(ctx, restartPause)
 			continue
 		}
 		if i := a.bin(time.Now()); i < len(a.bins) {
@@ -106,7 +107,7 @@ func (a *answers) awaitRate(ctx context.Context, rate float64, bound time.Durati
 	now := a.bin(time.Now())
 	last := min(now+int(bound/restartBin), len(a.bins)) - restartWindow
 	for i := now; i < last && ctx.Err() == nil; i++ {
-		pause(ctx, time.Until(a.began.Add(time.Duration(i+restartWindow)*restartBin)))
+		timing.Pause(ctx, time.Until(a.began.Add(time.Duration(i+restartWindow)*restartBin)))
 		if a.rate(i, i+restartWindow) >= rate {
 			return time.Duration(i-now) * restartBin
 		}

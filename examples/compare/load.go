@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // operation is what a caller does over and over; it returns once the caller has its answer.
@@ -105,7 +107,7 @@ func (c *caller) loop(ctx context.Context, l load, op operation) {
 func (o outcome) nanosPerOp() float64     { return float64(o.wall.Nanoseconds()) / float64(o.ops) }
 func (o outcome) allocsPerOp() float64    { return float64(o.mallocs) / float64(o.ops) }
 func (o outcome) opsPerSecond() float64   { return float64(o.ops) / o.wall.Seconds() }
-func (o outcome) p(share float64) float64 { return milliseconds(percentile(o.latencies, share)) }
+func (o outcome) p(share float64) float64 { return milliseconds(timing.Percentile(o.latencies, share)) }
 
 // rehearsal is a shorter run of the same load: it makes the sessions, prepared statements and buffers that a pool makes
 // once, before the clock starts.

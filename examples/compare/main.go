@@ -6,24 +6,19 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"regexp"
-	"syscall"
+
+	"github.com/poolsql/poolsql/examples/internal/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "compare:", err)
-		os.Exit(1)
-	}
+	program.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+		err := run(ctx, args, stdout, stderr)
+		if errors.Is(err, flag.ErrHelp) {
+			return program.OK
+		}
+		return program.End(ctx, "compare", err, stderr)
+	})
 }
 
 // run is the program without its process: the tables go to out, the progress to progress.
@@ -52,7 +47,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	}
 
 	l := &lab{quick: *quick, dsn: *dsn}
-	defer func() { err = errors.Join(err, l.close()) }()
+	defer func() { err = errors.Join(err, program.LeftBehind(l.close())) }()
 	chosen := choose(allGroups(l), match)
 	if len(chosen) == 0 {
 		return fmt.Errorf("-run %q matches none of %v", *pattern, experimentNames(allGroups(l)))

@@ -95,13 +95,3 @@ func openBehindProxy(ctx context.Context, peer faultPeer, s faultSetup) (*proxy,
 	}
 	return p, client, nil
 }
-
-// pause waits for d or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}

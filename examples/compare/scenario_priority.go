@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // priorityGroup is D: one caller who matters among many who do not.
@@ -70,7 +72,7 @@ func measurePriority(ctx context.Context, peer serverPeer, dsn string, plan crow
 	}
 	high := loaded.high
 	return []float64{
-		milliseconds(percentile(high, 0.5)), milliseconds(percentile(high, 0.99)), milliseconds(percentile(high, 1)),
+		milliseconds(timing.Percentile(high, 0.5)), milliseconds(timing.Percentile(high, 0.99)), milliseconds(timing.Percentile(high, 1)),
 		float64(len(high)),
 		unloaded.p(0.5), unloaded.p(0.99),
 		float64(loaded.low) / loaded.wall.Seconds(),

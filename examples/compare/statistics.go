@@ -38,11 +38,4 @@ func ratiosOf(of, to []float64) []float64 {
 	return quotients
 }
 
-// percentile returns the smallest sample that is not exceeded by a share p of all of them (nearest rank), 0 < p <= 1.
-// The samples must be sorted and not empty.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	rank := int(math.Ceil(p * float64(len(sorted))))
-	return sorted[max(rank, 1)-1]
-}
-
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

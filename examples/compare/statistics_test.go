@@ -23,21 +23,6 @@ func TestMedianTakesTheMiddleAndLeavesItsInputAlone(t *testing.T) {
 	}
 }
 
-func TestPercentileIsANearestRankOfTheSamples(t *testing.T) {
-	samples := make([]time.Duration, 1000)
-	for i := range samples {
-		samples[i] = time.Duration(i + 1)
-	}
-	for share, want := range map[float64]time.Duration{0.0001: 1, 0.5: 500, 0.99: 990, 0.999: 999, 1: 1000} {
-		if got := percentile(samples, share); got != want {
-			t.Errorf("percentile %v = %v, want %v", share, got, want)
-		}
-	}
-	if got := percentile([]time.Duration{7}, 0.99); got != 7 {
-		t.Errorf("p99 of one sample = %v", got)
-	}
-}
-
 func TestRatiosAreTakenRoundByRoundWithoutZeroDivisors(t *testing.T) {
 	got := ratiosOf([]float64{10, 5, 9}, []float64{5, 0, 3})
 	if !slices.Equal(got, []float64{2, 3}) {

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/poolsql/poolsql/examples/internal/database"
+	"github.com/poolsql/poolsql/examples/internal/display"
+	"github.com/poolsql/poolsql/examples/internal/program"
 )
-
-// cleanUpWithin bounds what is done after the end, or after Ctrl-C, so that it cannot hang.
-const cleanUpWithin = 15 * time.Second
 
 // sideResult is what one side did.
 type sideResult struct {
@@ -22,41 +22,32 @@ type sideResult struct {
 	after       ledger
 }
 
-// cleanUpError says that something was left behind.
-type cleanUpError struct{ error }
-
-func (e cleanUpError) Unwrap() error { return e.error }
-
-func leftBehind(err error) error {
-	if err == nil {
-		return nil
-	}
-	return cleanUpError{err}
-}
-
 // compare opens the bank, runs the load on both sides, and reports. It tells whether all was well: no error that
 // nobody expects, nothing lost. Whatever happens, it leaves neither a database nor a schema behind.
 func compare(ctx context.Context, s settings, stdout, stderr io.Writer) (sound bool, err error) {
-	db, err := openDatabase(ctx, s.dsn, stderr)
+	db, err := database.Open(ctx, "quickstart", s.dsn, stderr)
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, leftBehind(db.close())) }()
+	defer func() { err = errors.Join(err, program.LeftBehind(db.Close())) }()
 
 	// The load never uses this connection: it prepares, it counts, and it audits, apart from both pools.
-	auditor, err := pgx.ConnectConfig(ctx, db.config("auditor"))
+	auditor, err := db.Connect(ctx, "auditor")
 	if err != nil {
-		return false, fmt.Errorf("connect to the database: %w", err)
+		return false, err
 	}
 	defer auditor.Close(context.WithoutCancel(ctx))
 
-	b := bank{schema: db.schema, accounts: s.accounts}
-	defer func() { err = errors.Join(err, leftBehind(db.drop(ctx, b))) }()
+	b := bank{schema: db.Schema, accounts: s.accounts}
+	defer func() { err = errors.Join(err, program.LeftBehind(db.Drop(ctx))) }()
+	if !db.Embedded() {
+		fmt.Fprintf(stderr, "in a schema of its own, %s, which is dropped at the end\n", b.schema)
+	}
 	start := time.Now()
 	if err := openBank(ctx, auditor, b); err != nil {
 		return false, err
 	}
-	fmt.Fprintf(stderr, "loaded %s accounts in %.1fs\n", number(s.accounts), time.Since(start).Seconds())
+	fmt.Fprintf(stderr, "loaded %s accounts in %.1fs\n", display.Number(s.accounts), time.Since(start).Seconds())
 
 	l := load{bank: b, callers: s.callers, duration: s.duration, receipts: &receipts{}}
 	r := report{settings: s}
@@ -72,12 +63,12 @@ func compare(ctx context.Context, s settings, stdout, stderr io.Writer) (sound b
 }
 
 // runSide runs the load through one side and audits the books after it.
-func runSide(ctx context.Context, s side, l load, d *database, conns int, auditor *pgx.Conn, stderr io.Writer) (sideResult, error) {
+func runSide(ctx context.Context, s side, l load, d *database.Database, conns int, auditor *pgx.Conn, stderr io.Writer) (sideResult, error) {
 	result := sideResult{name: s.name}
 	if err := tidy(ctx, auditor, l.bank); err != nil {
 		return result, err
 	}
-	db, err := s.open(d.config(s.name), conns)
+	db, err := s.open(d.ConnConfig(s.name), conns)
 	if err != nil {
 		return result, err
 	}
@@ -96,7 +87,7 @@ func runSide(ctx context.Context, s side, l load, d *database, conns int, audito
 	for k := range kinds {
 		result.of[k] = t.of[k].figures(l.duration)
 	}
-	if result.connections, err = d.connections(ctx, auditor, s.name); err != nil {
+	if result.connections, err = connections(ctx, auditor, d.ApplicationName(s.name)); err != nil {
 		return result, err
 	}
 	if err := db.Close(); err != nil {
@@ -104,6 +95,18 @@ func runSide(ctx context.Context, s side, l load, d *database, conns int, audito
 	}
 	result.after, err = audit(ctx, auditor, l.bank, l.receipts)
 	return result, err
+}
+
+// connections counts those that the server has from whoever bears the name.
+func connections(ctx context.Context, conn *pgx.Conn, applicationName string) (n int, err error) {
+	// Workers of a parallel query bear the name of their leader.
+	err = conn.QueryRow(ctx,
+		"select count(*) from pg_stat_activity where application_name = $1 and backend_type = 'client backend'",
+		applicationName).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count the connections: %w", err)
+	}
+	return n, nil
 }
 
 // connect has all connections opened before the clock starts, so that the figures are about waiting, not dialing.

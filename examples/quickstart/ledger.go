@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/poolsql/poolsql/examples/internal/display"
 )
 
 // receipts keeps the number of every transfer of which the database said that it is done. Safe for concurrent use.
@@ -130,10 +131,10 @@ func (l *ledger) checkAgainstHistory(ctx context.Context, conn *pgx.Conn, b bank
 			return fmt.Errorf("audit each %s: %w", c.what, err)
 		}
 		if found != c.expected {
-			l.blame("%s rows: %s found, %s expected", c.what, number(found), number(c.expected))
+			l.blame("%s rows: %s found, %s expected", c.what, display.Number(found), display.Number(c.expected))
 		}
 		if differ > 0 {
-			l.blame("%s rows that disagree with history: %s", c.what, number(differ))
+			l.blame("%s rows that disagree with history: %s", c.what, display.Number(differ))
 		}
 	}
 	return nil
@@ -174,5 +175,5 @@ func (l *ledger) blameTransfers(what string, ids []int64) {
 	if len(ids) == 0 {
 		return
 	}
-	l.blame("transfers %s: %s (such as number %d)", what, number(len(ids)), slices.Min(ids))
+	l.blame("transfers %s: %s (such as number %d)", what, display.Number(len(ids)), slices.Min(ids))
 }

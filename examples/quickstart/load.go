@@ -44,7 +44,7 @@ create table bank.history  (
 	at timestamptz not null default now()
 )`
 
-// openBank creates the schema and fills it. On failure the schema may be there in part: dropBank is right in every case.
+// openBank creates the schema and fills it. On failure the schema may be there in part: Database.Drop is right in every case.
 func openBank(ctx context.Context, conn *pgx.Conn, b bank) error {
 	if _, err := conn.Exec(ctx, "create schema "+pgx.Identifier{b.schema}.Sanitize()); err != nil {
 		return fmt.Errorf("create the schema %s: %w", b.schema, err)
@@ -88,14 +88,6 @@ func tidy(ctx context.Context, conn *pgx.Conn, b bank) error {
 		if _, err := conn.Exec(ctx, b.sql("vacuum analyze bank."+table)); err != nil {
 			return fmt.Errorf("vacuum %s: %w", table, err)
 		}
-	}
-	return nil
-}
-
-// dropBank removes the schema and all that is in it; a schema that is not there is no error.
-func dropBank(ctx context.Context, conn *pgx.Conn, b bank) error {
-	if _, err := conn.Exec(ctx, "drop schema if exists "+pgx.Identifier{b.schema}.Sanitize()+" cascade"); err != nil {
-		return fmt.Errorf("drop the schema %s: %w", b.schema, err)
 	}
 	return nil
 }

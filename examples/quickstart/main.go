@@ -14,27 +14,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/program"
 )
 
-func main() {
-	// A reader that goes away (quickstart | head) or a terminal that is closed must not leave a database behind either.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
-}
-
-// What the program tells the shell. A failed run is one that lost something or met an error that it should not have.
-const (
-	statusOK          = 0
-	statusFailed      = 1
-	statusUsage       = 2
-	statusInterrupted = 130
-)
+func main() { program.Main(run) }
 
 // settings are the flags.
 type settings struct {
@@ -86,31 +71,19 @@ func (s settings) validate(rest []string) error {
 	return nil
 }
 
-// run is the program without the process around it. It returns the exit status.
+// run is the program without the process around it. It returns the exit status. A failed run is also one that lost
+// something or met an error that it should not have.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return statusOK
-	case err != nil:
-		return statusUsage
+	if err != nil {
+		return program.BadFlags(err)
 	}
-
 	sound, err := compare(ctx, s, stdout, stderr)
-	switch {
-	case ctx.Err() != nil:
-		// What the calls under way said about their end is no news; what could not be cleaned up is.
-		if left := (cleanUpError{}); errors.As(err, &left) {
-			fmt.Fprintf(stderr, "quickstart: stopped, but not everything is cleaned up: %v\n", left)
-		} else {
-			fmt.Fprintln(stderr, "quickstart: stopped before the end; nothing is left behind")
-		}
-		return statusInterrupted
-	case err != nil:
-		fmt.Fprintf(stderr, "quickstart: %v\n", err)
-		return statusFailed
-	case !sound:
-		return statusFailed
+	if status := program.End(ctx, "quickstart", err, stderr); status != program.OK {
+		return status
 	}
-	return statusOK
+	if !sound {
+		return program.Failed
+	}
+	return program.OK
 }

@@ -2,10 +2,11 @@ package main
 
 import (
 	"maps"
-	"math"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // recorder collects what became of the calls of one kind. Safe for concurrent use.
@@ -61,20 +62,10 @@ func (r *recorder) figures(measured time.Duration) figures {
 	sorted := slices.Sorted(slices.Values(r.took))
 	return figures{
 		calls:     len(sorted),
-		p50:       percentile(sorted, 0.50),
-		p99:       percentile(sorted, 0.99),
-		max:       percentile(sorted, 1),
+		p50:       timing.Percentile(sorted, 0.50),
+		p99:       timing.Percentile(sorted, 0.99),
+		max:       timing.Percentile(sorted, 1),
 		perSecond: float64(r.inTime) / measured.Seconds(),
 		failed:    maps.Clone(r.failed),
 	}
-}
-
-// percentile gives the nearest rank: the smallest sample that a share p of all samples does not exceed. It is always a
-// time that a caller really saw, never one between two. sorted must be in ascending order; of no samples it is 0.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	rank := int(math.Ceil(p * float64(len(sorted))))
-	return sorted[min(max(rank, 1), len(sorted))-1]
 }

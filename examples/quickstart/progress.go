@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/poolsql/poolsql/examples/internal/display"
 	"golang.org/x/term"
 )
 
@@ -34,7 +35,7 @@ type progress struct {
 func startProgress(w io.Writer, name string, duration time.Duration, t *tally) *progress {
 	p := &progress{
 		name: name, duration: duration, tally: t,
-		w: w, terminal: isTerminal(w), started: time.Now(),
+		w: w, terminal: display.IsTerminal(w), started: time.Now(),
 		ended: make(chan struct{}),
 	}
 	p.drawing.Go(p.draw)
@@ -90,15 +91,9 @@ func (p *progress) show(elapsed time.Duration) {
 func (p *progress) counts() string {
 	var parts []string
 	for k := range kinds {
-		parts = append(parts, fmt.Sprintf("%s %s", k, number(p.tally.of[k].count())))
+		parts = append(parts, fmt.Sprintf("%s %s", k, display.Number(p.tally.of[k].count())))
 	}
 	return strings.Join(parts, "  ")
-}
-
-// isTerminal reports whether what is written to w is seen at once on a terminal that can redraw a line.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
 func terminalWidth(w io.Writer) int {

@@ -1,80 +1,30 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/poolsql/poolsql/examples/internal/program"
+	"github.com/poolsql/poolsql/examples/internal/programtest"
 	"github.com/poolsql/poolsql/internal/testdb"
 )
-
-// page collects what the program writes, while it still writes.
-type page struct {
-	mu sync.Mutex
-	// guarded by mu
-
-	text bytes.Buffer
-}
-
-func (p *page) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *page) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
 
 // small is a load that is over in a second or two and still has more callers than connections.
 func small(more ...string) []string {
 	return append([]string{"-duration", "600ms", "-accounts", "2000", "-conns", "3", "-reports", "8", "-transfers", "6", "-lookups", "2"}, more...)
 }
 
-func connectTo(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
-// schemas gives the schemas that quickstart has in the database.
-func schemas(t *testing.T, conn *pgx.Conn) []string {
-	t.Helper()
-	rows, err := conn.Query(t.Context(), `select nspname from pg_namespace where nspname like 'poolsql\_quickstart\_%'`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
-}
-
-func requireNothingLeft(t *testing.T, conn *pgx.Conn) {
-	t.Helper()
-	if left := schemas(t, conn); len(left) > 0 {
-		t.Errorf("schemas left behind: %v", left)
-	}
-}
-
 func TestAWholeRunShowsEveryClassAndProvesTheMoney(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	var stdout, stderr page
-	if status := run(t.Context(), small("-dsn", db.DSN), &stdout, &stderr); status != statusOK {
+	dsn := programtest.WithParameters(db.DSN, "pool_max_conns=9") // which is not how many there are to be
+	var stdout, stderr programtest.Page
+	if status := run(t.Context(), small("-dsn", dsn), &stdout, &stderr); status != program.OK {
 		t.Fatalf("status %d\n%s\n%s", status, &stdout, &stderr)
 	}
 	out := stdout.String()
@@ -106,13 +56,13 @@ func TestAWholeRunShowsEveryClassAndProvesTheMoney(t *testing.T) {
 	if connections := regexp.MustCompile(`(?m)^Connections +opened +3 +3 `); !connections.MatchString(out) {
 		t.Errorf("the server did not see 3 connections on both sides:\n%s", out)
 	}
-	requireNothingLeft(t, connectTo(t, db.DSN))
+	programtest.RequireNothingLeft(t, programtest.Connect(t, db.DSN), "quickstart")
 }
 
 func TestARunNeedsNoDatabaseOfTheUsers(t *testing.T) {
 	testdb.NoLeaks(t)
-	var stdout, stderr page
-	if status := run(t.Context(), small(), &stdout, &stderr); status != statusOK {
+	var stdout, stderr programtest.Page
+	if status := run(t.Context(), small(), &stdout, &stderr); status != program.OK {
 		t.Fatalf("status %d\n%s\n%s", status, &stdout, &stderr)
 	}
 	if !strings.Contains(stderr.String(), "started PostgreSQL") {
@@ -124,24 +74,24 @@ func TestARunNeedsNoDatabaseOfTheUsers(t *testing.T) {
 func TestARunFailsWhenMoneyAppearsFromNowhere(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	thief := connectTo(t, db.DSN)
+	thief := programtest.Connect(t, db.DSN)
 
-	var stdout, stderr page
+	var stdout, stderr programtest.Page
 	status := make(chan int, 1)
 	go func() { status <- run(t.Context(), small("-dsn", db.DSN), &stdout, &stderr) }()
 	schema := awaitTransfers(t, thief, status)
 	if _, err := thief.Exec(t.Context(), "update "+schema+".accounts set balance = balance + 1 where id = 1"); err != nil {
 		t.Error(err)
 	}
-	if got := <-status; got != statusFailed {
-		t.Errorf("status %d, want %d", got, statusFailed)
+	if got := <-status; got != program.Failed {
+		t.Errorf("status %d, want %d", got, program.Failed)
 	}
 	for _, want := range []string{"WRONG after database/sql: all accounts hold 2,000,000.01", "account rows that disagree with history: 1", "a report saw"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the report lacks %q:\n%s\n%s", want, &stdout, &stderr)
 		}
 	}
-	requireNothingLeft(t, thief)
+	programtest.RequireNothingLeft(t, thief, "quickstart")
 }
 
 // awaitTransfers returns the schema of a running quickstart once money moves in it.
@@ -153,7 +103,7 @@ func awaitTransfers(t *testing.T, conn *pgx.Conn, status chan int) string {
 			t.Fatalf("quickstart ended with status %d before it moved money", s)
 		case <-time.After(5 * time.Millisecond):
 		}
-		for _, schema := range schemas(t, conn) {
+		for _, schema := range programtest.Schemas(t, conn, "quickstart") {
 			var moved bool
 			// The schema is there a moment before its tables are.
 			err := conn.QueryRow(t.Context(), "select exists (select from "+schema+".history)").Scan(&moved)
@@ -169,29 +119,29 @@ func awaitTransfers(t *testing.T, conn *pgx.Conn, status chan int) string {
 func TestAnInterruptedRunLeavesNothingBehind(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	watcher := connectTo(t, db.DSN)
+	watcher := programtest.Connect(t, db.DSN)
 
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	var stdout, stderr page
+	var stdout, stderr programtest.Page
 	status := make(chan int, 1)
 	go func() { status <- run(ctx, small("-dsn", db.DSN, "-duration", "1m"), &stdout, &stderr) }()
 	awaitTransfers(t, watcher, status)
 	interrupt()
-	if got := <-status; got != statusInterrupted {
-		t.Errorf("status %d, want %d", got, statusInterrupted)
+	if got := <-status; got != program.Interrupted {
+		t.Errorf("status %d, want %d", got, program.Interrupted)
 	}
 	if !strings.Contains(stderr.String(), "nothing is left behind") || stdout.String() != "" {
 		t.Errorf("stdout %q, stderr %q", &stdout, &stderr)
 	}
-	requireNothingLeft(t, watcher)
+	programtest.RequireNothingLeft(t, watcher, "quickstart")
 }
 
 // audited is a bank in which transfers went well.
 func audited(t *testing.T) (*pgx.Conn, load) {
 	t.Helper()
 	db := testdb.New(t)
-	conn := connectTo(t, db.DSN)
+	conn := programtest.Connect(t, db.DSN)
 	l := load{
 		bank:     bank{schema: "bank", accounts: 500},
 		callers:  [kinds]int{1, 4, 1},
@@ -291,9 +241,9 @@ func TestNoErrorShowsThePassword(t *testing.T) {
 		"host=127.0.0.1 password = " + secret + " dbname",
 	} {
 		t.Run(strings.ReplaceAll(dsn, secret, "x"), func(t *testing.T) {
-			var stdout, stderr page
-			if status := run(t.Context(), []string{"-dsn", dsn}, &stdout, &stderr); status != statusFailed {
-				t.Errorf("status %d, want %d", status, statusFailed)
+			var stdout, stderr programtest.Page
+			if status := run(t.Context(), []string{"-dsn", dsn}, &stdout, &stderr); status != program.Failed {
+				t.Errorf("status %d, want %d", status, program.Failed)
 			}
 			said := stdout.String() + stderr.String()
 			if strings.Contains(said, secret) || !strings.Contains(said, "quickstart: ") {
@@ -307,30 +257,9 @@ func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"-duration", "0s"}, {"-accounts", "1"}, {"-conns", "0"}, {"-reports", "0"}, {"-lookups", "-1"}, {"now"}, {"-nonsense"},
 	} {
-		var stdout, stderr page
-		if status := run(t.Context(), args, &stdout, &stderr); status != statusUsage || stderr.String() == "" {
+		var stdout, stderr programtest.Page
+		if status := run(t.Context(), args, &stdout, &stderr); status != program.Usage || stderr.String() == "" {
 			t.Errorf("%v: status %d, %q", args, status, &stderr)
-		}
-	}
-}
-
-func TestPercentileIsTheNearestRank(t *testing.T) {
-	hundred := make([]time.Duration, 100)
-	for i := range hundred {
-		hundred[i] = time.Duration(i + 1)
-	}
-	for _, c := range []struct {
-		sorted []time.Duration
-		p      float64
-		want   time.Duration
-	}{
-		{nil, 0.5, 0},
-		{hundred[:1], 0.5, 1}, {hundred[:1], 0.99, 1},
-		{hundred[:2], 0.5, 1}, {hundred[:3], 0.5, 2},
-		{hundred, 0, 1}, {hundred, 0.5, 50}, {hundred, 0.99, 99}, {hundred, 0.991, 100}, {hundred, 1, 100},
-	} {
-		if got := percentile(c.sorted, c.p); got != c.want {
-			t.Errorf("percentile(1..%d, %v) = %d, want %d", len(c.sorted), c.p, got, c.want)
 		}
 	}
 }
@@ -347,13 +276,10 @@ func TestFiguresCountLateCallsForLatencyOnly(t *testing.T) {
 	}
 }
 
-func TestNumbersAreWrittenForPeople(t *testing.T) {
+func TestMoneyAndFactorsAreWrittenForPeople(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(-1234567), "-1,234,567"}, {number(-100), "-100"},
 		{money(0), "0.00"}, {money(-5), "-0.05"}, {money(123456789), "1,234,567.89"},
-		{milliseconds(410 * time.Microsecond), "0.41 ms"}, {milliseconds(9_999 * time.Microsecond), "10.0 ms"},
-		{milliseconds(1170 * time.Millisecond), "1,170 ms"}, {milliseconds(99_990 * time.Microsecond), "100 ms"},
-		{rate(9.96), "10.0"}, {rate(1234.5), "1,235"}, {times(9.96), "10x"}, {times(2.04), "2.0x"}, {times(1000), "1,000x"},
+		{times(9.96), "10x"}, {times(2.04), "2.0x"}, {times(1000), "1,000x"},
 		{slower(4*time.Second, time.Second).text, "4.0x faster"}, {slower(time.Second, 2*time.Second).text, "2.0x slower"},
 		{more(10, 20).text, "2.0x more"}, {more(20, 10).text, "2.0x fewer"}, {more(100, 104).text, "about the same"}, {more(0, 5).text, "-"},
 	} {
@@ -365,7 +291,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 
 func TestTheReportOfAnIdleSideIsNotSound(t *testing.T) {
 	var r report
-	var out page
+	var out programtest.Page
 	if r.write(&out) {
 		t.Errorf("no call at all, and yet:\n%s", &out)
 	}

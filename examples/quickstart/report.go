@@ -6,9 +6,9 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/display"
 )
 
 // report is all that the reader gets to see at the end.
@@ -20,7 +20,7 @@ type report struct {
 
 // write prints the table, the money, the proof, and what they mean. It tells whether all was well.
 func (r report) write(w io.Writer) (sound bool) {
-	ink := ink(isTerminal(w) && os.Getenv("NO_COLOR") == "")
+	ink := ink(display.IsTerminal(w) && os.Getenv("NO_COLOR") == "")
 	fmt.Fprintln(w)
 	r.writeTable(w, ink)
 	fmt.Fprintln(w)
@@ -37,7 +37,7 @@ const tableLine = "%-22s %-10s %14s %14s   %s"
 func (r report) writeTable(w io.Writer, ink ink) {
 	plain, ours := r.sides[0], r.sides[1]
 	fmt.Fprintf(w, "How long callers waited for their answer: %d connections, %s accounts, %v a side\n\n",
-		r.settings.conns, number(r.settings.accounts), r.settings.duration)
+		r.settings.conns, display.Number(r.settings.accounts), r.settings.duration)
 	fmt.Fprintln(w, ink.bold(fmt.Sprintf(tableLine, "", "", plain.name, ours.name, "factor")))
 	for k := range kinds {
 		a, b := plain.of[k], ours.of[k]
@@ -47,16 +47,16 @@ func (r report) writeTable(w io.Writer, ink ink) {
 			a, b   string
 			factor factor
 		}{
-			{fmt.Sprintf("%s: %s", className(k), k), "p50", milliseconds(a.p50), milliseconds(b.p50), slower(a.p50, b.p50)},
-			{fmt.Sprintf("  %d callers", r.settings.callers[k]), "p99", milliseconds(a.p99), milliseconds(b.p99), slower(a.p99, b.p99)},
-			{"", "max", milliseconds(a.max), milliseconds(b.max), slower(a.max, b.max)},
-			{"", "per second", rate(a.perSecond), rate(b.perSecond), more(a.perSecond, b.perSecond)},
+			{fmt.Sprintf("%s: %s", className(k), k), "p50", display.Milliseconds(a.p50), display.Milliseconds(b.p50), slower(a.p50, b.p50)},
+			{fmt.Sprintf("  %d callers", r.settings.callers[k]), "p99", display.Milliseconds(a.p99), display.Milliseconds(b.p99), slower(a.p99, b.p99)},
+			{"", "max", display.Milliseconds(a.max), display.Milliseconds(b.max), slower(a.max, b.max)},
+			{"", "per second", display.Rate(a.perSecond), display.Rate(b.perSecond), more(a.perSecond, b.perSecond)},
 		}
 		for _, row := range rows {
 			fmt.Fprintf(w, tableLine+"\n", row.title, row.figure, row.a, row.b, ink.judge(row.factor))
 		}
 	}
-	fmt.Fprintf(w, tableLine+"\n", "Connections", "opened", number(plain.connections), number(ours.connections),
+	fmt.Fprintf(w, tableLine+"\n", "Connections", "opened", display.Number(plain.connections), display.Number(ours.connections),
 		"as the server counted them")
 }
 
@@ -72,8 +72,8 @@ func (r report) writeMoney(w io.Writer, ink ink) {
 	line("Moved, says history", func(l ledger) string { return money(l.moved) })
 	line("Moved, say the tellers", func(l ledger) string { return money(l.tellers) })
 	line("Moved, say the branches", func(l ledger) string { return money(l.branches) })
-	line("Transfers acknowledged to callers", func(l ledger) string { return number(l.acknowledged) })
-	line("Transfers in history", func(l ledger) string { return number(l.rows) })
+	line("Transfers acknowledged to callers", func(l ledger) string { return display.Number(l.acknowledged) })
+	line("Transfers in history", func(l ledger) string { return display.Number(l.rows) })
 }
 
 // writeProof says what was checked and held, and what is wrong.
@@ -85,7 +85,7 @@ func (r report) writeProof(w io.Writer, ink ink) (sound bool) {
 		}
 		for k := range kinds {
 			for _, text := range slices.Sorted(maps.Keys(s.of[k].failed)) {
-				failed = append(failed, fmt.Sprintf("%s: %s %s failed: %s", s.name, number(s.of[k].failed[text]), k, text))
+				failed = append(failed, fmt.Sprintf("%s: %s %s failed: %s", s.name, display.Number(s.of[k].failed[text]), k, text))
 			}
 			if s.of[k].calls == 0 {
 				failed = append(failed, fmt.Sprintf("%s: no %s were answered at all", s.name, k))
@@ -102,7 +102,7 @@ func (r report) writeProof(w io.Writer, ink ink) (sound bool) {
 	if len(failed) == 0 {
 		seen := r.sides[0].of[reports].calls + r.sides[1].of[reports].calls
 		held = append(held,
-			fmt.Sprintf("all %s reports, taken while money moved, saw the same sum; no call failed", number(seen)))
+			fmt.Sprintf("all %s reports, taken while money moved, saw the same sum; no call failed", display.Number(seen)))
 	}
 	for _, text := range held {
 		fmt.Fprintf(w, "%s %s\n", ink.good("ok"), text)
@@ -123,14 +123,14 @@ func (r report) writeMeaning(w io.Writer, sound bool) {
 	case slower(a[lookups].p99, b[lookups].p99).better < 1:
 		fmt.Fprintf(w, "In this run the lookups did not gain: 99 in 100 were answered within %s instead of\n"+
 			"%s. poolsql helps where callers wait for connections: try more (-reports 200).\n",
-			milliseconds(b[lookups].p99), milliseconds(a[lookups].p99))
+			display.Milliseconds(b[lookups].p99), display.Milliseconds(a[lookups].p99))
 	default:
 		fmt.Fprintf(w, "With the same callers and %d connections, poolsql served first whoever mattered most:\n"+
 			"99 in 100 lookups were answered within %s instead of %s, transfers within\n"+
 			"%s instead of %s, and reports, which can wait, came to %s a second (plain: %s).\n",
-			r.settings.conns, milliseconds(b[lookups].p99), milliseconds(a[lookups].p99),
-			milliseconds(b[transfers].p99), milliseconds(a[transfers].p99),
-			rate(b[reports].perSecond), rate(a[reports].perSecond))
+			r.settings.conns, display.Milliseconds(b[lookups].p99), display.Milliseconds(a[lookups].p99),
+			display.Milliseconds(b[transfers].p99), display.Milliseconds(a[transfers].p99),
+			display.Rate(b[reports].perSecond), display.Rate(a[reports].perSecond))
 	}
 	fmt.Fprintln(w, "Next: README.md shows how to put poolsql behind your own *sql.DB, in one line.")
 }
@@ -168,7 +168,7 @@ func times(f float64) string {
 	if f < 9.95 {
 		return fmt.Sprintf("%.1fx", f)
 	}
-	return number(int(f+0.5)) + "x"
+	return display.Number(int(f+0.5)) + "x"
 }
 
 // ink colors text, or leaves it as it is.
@@ -196,49 +196,11 @@ func (i ink) judge(f factor) string {
 	}
 }
 
-// milliseconds gives three digits or more: 0.41 ms, 3.07 ms, 41.2 ms, 1,170 ms.
-func milliseconds(d time.Duration) string {
-	ms := float64(d) / float64(time.Millisecond)
-	switch {
-	case ms < 9.995:
-		return fmt.Sprintf("%.2f ms", ms)
-	case ms < 99.95:
-		return fmt.Sprintf("%.1f ms", ms)
-	default:
-		return number(int(ms+0.5)) + " ms"
-	}
-}
-
-func rate(perSecond float64) string {
-	if perSecond < 99.95 {
-		return fmt.Sprintf("%.1f", perSecond)
-	}
-	return number(int(perSecond + 0.5))
-}
-
 // money writes cents as a sum of money.
 func money(cents int64) string {
 	sign := ""
 	if cents < 0 {
 		sign, cents = "-", -cents
 	}
-	return fmt.Sprintf("%s%s.%02d", sign, number(cents/100), cents%100)
-}
-
-// number separates the thousands.
-func number[T int | int64](n T) string {
-	digits := strconv.FormatInt(int64(n), 10)
-	start := 0
-	if n < 0 {
-		start = 1
-	}
-	var b strings.Builder
-	b.WriteString(digits[:start])
-	for i, digit := range digits[start:] {
-		if i > 0 && (len(digits)-start-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(digit)
-	}
-	return b.String()
+	return fmt.Sprintf("%s%s.%02d", sign, display.Number(cents/100), cents%100)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // kind is one of the three kinds of callers.
@@ -86,7 +87,7 @@ func (c caller) run(ctx context.Context, end time.Time, n, i int) {
 	pace := [kinds]time.Duration{lookups: lookupPace, transfers: transferPace}[c.kind]
 	// Spread over one pace, so that the callers do not come all at once.
 	next := time.Now().Add(pace * time.Duration(i) / time.Duration(n))
-	for wait(ctx, time.Until(next)) && time.Now().Before(end) {
+	for timing.Pause(ctx, time.Until(next)) && time.Now().Before(end) {
 		start := time.Now()
 		err := c.call(ctx)
 		switch {
@@ -103,21 +104,6 @@ func (c caller) run(ctx context.Context, end time.Time, n, i int) {
 		if next = next.Add(pace); next.Before(now) {
 			next = now
 		}
-	}
-}
-
-// wait sleeps for d and reports whether ctx is still alive.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

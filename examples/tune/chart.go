@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/guptarohit/asciigraph"
+	"github.com/poolsql/poolsql/examples/internal/display"
 )
 
 const (
@@ -20,7 +21,7 @@ func chart(sizes []int, values []float64, caption string, marks map[int]string) 
 	graph := asciigraph.Plot(stretch(values, apart),
 		asciigraph.Height(chartRows),
 		asciigraph.LowerBound(0),
-		asciigraph.YAxisValueFormatter(func(v float64) string { return fmt.Sprintf("%8s", rate(max(v, 0))) }),
+		asciigraph.YAxisValueFormatter(func(v float64) string { return fmt.Sprintf("%8s", display.Rate(max(v, 0))) }),
 		asciigraph.XAxisRange(0, float64(len(sizes)-1)),
 		asciigraph.XAxisTickCount(len(sizes)),
 		asciigraph.XAxisValueFormatter(func(v float64) string { return fmt.Sprint(sizes[int(v+0.5)]) }),

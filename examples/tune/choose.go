@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/poolsql/poolsql/examples/internal/display"
 	"github.com/poolsql/poolsql/presets"
 )
 
@@ -50,7 +51,7 @@ func (c *choice) keep(rungs []rung, target time.Duration, tolerance float64) {
 	}
 	at := rungs[c.index]
 	if at.p99() <= target {
-		c.say("p99 there is %s, within the %s that you ask for.", short(at.p99()), target)
+		c.say("p99 there is %s, within the %s that you ask for.", display.Milliseconds(at.p99()), target)
 		return
 	}
 	best := 0.0
@@ -61,13 +62,13 @@ func (c *choice) keep(rungs []rung, target time.Duration, tolerance float64) {
 	}
 	if best == 0 {
 		c.missed = true
-		c.say("NO SIZE KEEPS p99 WITHIN %s: the least is %s. No pool can make a call faster than it is alone.", target, short(leastP99(rungs)))
+		c.say("NO SIZE KEEPS p99 WITHIN %s: the least is %s. No pool can make a call faster than it is alone.", target, display.Milliseconds(leastP99(rungs)))
 		return
 	}
 	for i, r := range rungs {
 		if r.p99() <= target && r.throughput() >= (1-tolerance)*best {
 			c.say("p99 at %d is %s, more than the %s that you ask for. Of the sizes that keep it, %d does best: %s per second at %s.",
-				at.size, short(at.p99()), target, r.size, rate(r.throughput()), short(r.p99()))
+				at.size, display.Milliseconds(at.p99()), target, r.size, display.Rate(r.throughput()), display.Milliseconds(r.p99()))
 			c.index = i
 			return
 		}

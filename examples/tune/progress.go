@@ -3,10 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
-	"golang.org/x/term"
+	"github.com/poolsql/poolsql/examples/internal/display"
 )
 
 // progress shows on w how far the measure is: a line that redraws itself on a terminal, a line for each pass elsewhere.
@@ -19,7 +18,7 @@ type progress struct {
 }
 
 func startProgress(w io.Writer, s settings, sizes []int) *progress {
-	return &progress{w: w, terminal: isTerminal(w), settings: s, sizes: sizes}
+	return &progress{w: w, terminal: display.IsTerminal(w), settings: s, sizes: sizes}
 }
 
 // tell is called after each step.
@@ -30,7 +29,7 @@ func (p *progress) tell(pass, size int, s sample) {
 	switch {
 	case p.terminal:
 		fmt.Fprintf(p.w, "\r\x1b[Kpass %d of %d  %3d connections  %s per second  %s left",
-			pass+1, p.settings.passes, size, rate(s.perSecond), left.Round(time.Second))
+			pass+1, p.settings.passes, size, display.Rate(s.perSecond), left.Round(time.Second))
 	case p.done%len(p.sizes) == 0:
 		fmt.Fprintf(p.w, "pass %d of %d is done, %s left\n", pass+1, p.settings.passes, left.Round(time.Second))
 	}
@@ -40,10 +39,4 @@ func (p *progress) end() {
 	if p.terminal {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
-}
-
-// isTerminal reports whether what is written to w is seen at once on a terminal that can redraw a line.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
 }

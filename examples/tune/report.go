@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/poolsql/poolsql/examples/internal/display"
 )
 
 // report is what was measured and what follows from it.
@@ -74,11 +76,11 @@ func (r *report) writeTable(w io.Writer) {
 		if r.marks()[i] != "" {
 			mark = "  <--"
 		}
-		p99 := short(g.p99())
+		p99 := display.Milliseconds(g.p99())
 		if g.fewest() < fewCalls {
 			p99, few = "~"+p99, true
 		}
-		fmt.Fprintf(w, "%11d %12s %15s %10s %10s%s\n", g.size, rate(g.throughput()), "± "+percent(g.halfRange()), short(g.p50()), p99, mark)
+		fmt.Fprintf(w, "%11d %12s %15s %10s %10s%s\n", g.size, display.Rate(g.throughput()), "± "+percent(g.halfRange()), display.Milliseconds(g.p50()), p99, mark)
 	}
 	fmt.Fprint(w, wrap("Times are those of a call that has its connection: what it waits for one before that depends on your "+
 		"load, and not on the server."))
@@ -129,14 +131,14 @@ func (r *report) aboutKnee() string {
 			percent(f.noise), low, high)
 	case rising:
 		text := fmt.Sprintf("THE LADDER ENDED BEFORE THE KNEE: throughput still grows at %d connections (%s per second).",
-			r.topSize(), rate(r.rungs[len(r.rungs)-1].throughput()))
+			r.topSize(), display.Rate(r.rungs[len(r.rungs)-1].throughput()))
 		if r.cut {
 			return text + " What follows is the most that this server lets be measured."
 		}
 		return text + fmt.Sprintf(" Measure further: -max %d. What follows is a lower bound.", 2*r.topSize())
 	}
 	text := fmt.Sprintf("The knee is at %s: the fewest within %s of the best throughput, %s per second.",
-		count(r.kneeSize(), "connection"), within, rate(f.best))
+		count(r.kneeSize(), "connection"), within, display.Rate(f.best))
 	if low != high {
 		text += fmt.Sprintf(" Given the noise (%s a step) it is from %d to %d in 9 of 10 cases.", percent(f.noise), low, high)
 	} else {
@@ -155,7 +157,7 @@ func (r *report) writeAdvice(w io.Writer) {
 		each = fmt.Sprintf(" of each of %d instances", r.choice.instances)
 	}
 	fmt.Fprint(w, wrap(fmt.Sprintf("The configuration%s, as Go code, as variables that presets.FromEnvironment reads, "+
-		"and as parameters for the DSN of a pgxpool:", each)))
+		"and as parameters for a DSN, poolsql's or pgxpool's:", each)))
 	fmt.Fprintf(w, "\n%s\n    %s\n    %s\n", r.goCode(), r.variables(), r.dsnParameters())
 }
 

@@ -47,6 +47,7 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	flags := flag.NewFlagSet("tune", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.dsn, "dsn", "", "an existing database, as URL or keywords, instead of an embedded one;\n"+
+		"what its pool_ parameters say counts, but for the size and for waiting;\n"+
 		"a password is better left to PGPASSWORD or ~/.pgpass than shown to ps")
 	flags.StringVar(&s.load, "load", loadTPCB, "without -query and -file: tpcb reads and writes as pgbench's default does, select\n"+
 		"reads one row by its key; either in a schema of its own, which is dropped at the end")

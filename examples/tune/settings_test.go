@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/poolsql/poolsql/examples/internal/program"
 )
 
 func TestFlagsThatMakeNoSenseAreRefusedWithAReason(t *testing.T) {
@@ -51,15 +53,15 @@ func TestFlagsThatMakeNoSenseAreRefusedWithAReason(t *testing.T) {
 		{[]string{"-cores", "-1"}, "-cores"},
 	} {
 		var stderr strings.Builder
-		if status := run(t.Context(), c.args, io.Discard, &stderr); status != statusUsage || !strings.Contains(stderr.String(), c.want) {
-			t.Errorf("%q: status %d, %q; want %d and %q", c.args, status, &stderr, statusUsage, c.want)
+		if status := run(t.Context(), c.args, io.Discard, &stderr); status != program.Usage || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%q: status %d, %q; want %d and %q", c.args, status, &stderr, program.Usage, c.want)
 		}
 	}
 }
 
 func TestHelpSaysHowOftenAStatementRuns(t *testing.T) {
 	var stderr strings.Builder
-	if status := run(t.Context(), []string{"-help"}, io.Discard, &stderr); status != statusOK {
+	if status := run(t.Context(), []string{"-help"}, io.Discard, &stderr); status != program.OK {
 		t.Errorf("status %d", status)
 	}
 	if !strings.Contains(stderr.String(), "MANY THOUSANDS OF TIMES") {

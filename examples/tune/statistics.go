@@ -2,20 +2,9 @@ package main
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 )
-
-// percentile gives the nearest rank: the smallest sample that a share p of all samples does not exceed. It is always a
-// time that a call really took. sorted must be in ascending order; of no samples it is 0.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	rank := int(math.Ceil(p * float64(len(sorted))))
-	return sorted[min(max(rank, 1), len(sorted))-1]
-}
 
 // median of an even number of values is the mean of the two in the middle; of none it is 0.
 func median[T cmp.Ordered](values []T, mean func(a, b T) T) T {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql"
+	"github.com/poolsql/poolsql/examples/internal/timing"
 	"github.com/poolsql/poolsql/lifecycle"
 )
 
@@ -87,7 +88,7 @@ func summarize(lendings []lending, from, to time.Time) sample {
 	}
 	slices.Sort(took)
 	s.perSecond = done / to.Sub(from).Seconds()
-	s.calls, s.p50, s.p99 = len(took), percentile(took, 0.50), percentile(took, 0.99)
+	s.calls, s.p50, s.p99 = len(took), timing.Percentile(took, 0.50), timing.Percentile(took, 0.99)
 	return s
 }
 
@@ -136,7 +137,7 @@ func (m *meter) step(ctx context.Context, size int) (sample, error) {
 			}
 		})
 	}
-	pause(calls, m.warmup)
+	timing.Pause(calls, m.warmup)
 	from := time.Now()
 	m.measured(calls, size)
 	to := time.Now()
@@ -156,7 +157,7 @@ func (m *meter) measured(ctx context.Context, size int) {
 	if m.watch != nil {
 		watching.Go(func() { m.watch(watched, size) })
 	}
-	pause(ctx, m.duration)
+	timing.Pause(ctx, m.duration)
 	stop()
 	watching.Wait()
 }
@@ -172,20 +173,10 @@ func (m *meter) resize(ctx context.Context, size int) error {
 		return fmt.Errorf("open %d connections: %w", size, errors.Join(err, context.Cause(ctx)))
 	}
 	for m.pool.Stats().TotalConns > size { // the server counts those that are being closed, and so do we
-		pause(ctx, time.Millisecond)
+		timing.Pause(ctx, time.Millisecond)
 		if ctx.Err() != nil {
 			return fmt.Errorf("close all but %d connections: %w", size, context.Cause(ctx))
 		}
 	}
 	return nil
-}
-
-// pause sleeps for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

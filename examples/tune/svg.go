@@ -8,6 +8,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/poolsql/poolsql/examples/internal/display"
 )
 
 // The picture: two panels, one above the other, with the same horizontal axis. Pixels.
@@ -132,7 +134,7 @@ func (r *report) drawThroughput(p *picture, x func(float64) float64) {
 	var line []string
 	for _, g := range r.rungs {
 		at := dot{X: x(float64(g.size)), Y: s.y(g.throughput())}
-		at.Title = fmt.Sprintf("%s: %s per second", count(g.size, "connection"), rate(g.throughput()))
+		at.Title = fmt.Sprintf("%s: %s per second", count(g.size, "connection"), display.Rate(g.throughput()))
 		p.Medians = append(p.Medians, at)
 		line = append(line, fmt.Sprintf("%g,%g", at.X, at.Y))
 		for _, one := range g.samples {
@@ -142,7 +144,7 @@ func (r *report) drawThroughput(p *picture, x func(float64) float64) {
 	p.Throughput = strings.Join(line, " ")
 	best := r.finding.best
 	p.Band = box{Y: s.y(best), Height: round1(s.y((1-r.settings.tolerance)*best) - s.y(best))}
-	p.BandText = fmt.Sprintf("within %s of the best, %s per second", percent(r.settings.tolerance), rate(best))
+	p.BandText = fmt.Sprintf("within %s of the best, %s per second", percent(r.settings.tolerance), display.Rate(best))
 }
 
 func (r *report) drawLatency(p *picture, x func(float64) float64) {
@@ -160,7 +162,7 @@ func (r *report) drawLatency(p *picture, x func(float64) float64) {
 		var dots []dot
 		for _, g := range r.rungs {
 			at := dot{X: x(float64(g.size)), Y: s.y(ms(of(g)))}
-			at.Title = fmt.Sprintf("%s: %s %s", count(g.size, "connection"), name, short(of(g)))
+			at.Title = fmt.Sprintf("%s: %s %s", count(g.size, "connection"), name, display.Milliseconds(of(g)))
 			dots = append(dots, at)
 			points = append(points, fmt.Sprintf("%g,%g", at.X, at.Y))
 		}
@@ -194,7 +196,7 @@ func (r *report) drawFlags(p *picture, x func(float64) float64) {
 // plain writes a round value.
 func plain(v float64) string {
 	if v >= 1000 {
-		return number(int(v + 0.5))
+		return display.Number(int(v + 0.5))
 	}
 	return fmt.Sprintf("%.4g", v)
 }

@@ -13,23 +13,24 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/poolsql/poolsql"
+	"github.com/poolsql/poolsql/examples/internal/database"
+	"github.com/poolsql/poolsql/examples/internal/display"
+	"github.com/poolsql/poolsql/examples/internal/program"
 )
-
-// dialsAtOnce is how many connections are opened at once between two steps.
-const dialsAtOnce = 8
 
 // tune opens the database, measures, and reports. Whatever happens, it leaves neither a server nor a schema behind.
 func tune(ctx context.Context, s settings, stdout, stderr io.Writer) (err error) {
-	d, err := openDatabase(ctx, s.dsn, stderr)
+	// A commit has to wait for the disk as it does in production: that wait is a good part of why more connections help.
+	d, err := database.Open(ctx, "tune", s.dsn, stderr, "fsync = on", "synchronous_commit = on", "full_page_writes = on")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leftBehind(d.close())) }()
+	defer func() { err = errors.Join(err, program.LeftBehind(d.Close())) }()
 
 	// The load never uses this connection: it asks and prepares, apart from the pool.
-	asker, err := pgx.ConnectConfig(ctx, d.config("asker"))
+	asker, err := d.Connect(ctx, "asker")
 	if err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
+		return err
 	}
 	defer asker.Close(context.WithoutCancel(ctx))
 	srv, err := askServer(ctx, asker)
@@ -43,17 +44,17 @@ func tune(ctx context.Context, s settings, stdout, stderr io.Writer) (err error)
 
 	load := statementOf(s.query, s.values)
 	if s.query == "" {
-		b := benchFor(d.mark, sizes[len(sizes)-1])
-		defer func() { err = errors.Join(err, leftBehind(d.drop(ctx))) }()
-		if d.server == nil {
-			fmt.Fprintf(stderr, "in a schema of its own, %s, which is dropped at the end\n", d.mark)
+		b := benchFor(d.Schema, sizes[len(sizes)-1])
+		defer func() { err = errors.Join(err, program.LeftBehind(d.Drop(ctx))) }()
+		if !d.Embedded() {
+			fmt.Fprintf(stderr, "in a schema of its own, %s, which is dropped at the end\n", b.schema)
 		}
 		if err := b.open(ctx, asker); err != nil {
 			return err
 		}
 		load = b.load(s.load)
 	}
-	r := report{settings: s, load: load, server: srv, cut: cut, here: d.here(), embedded: d.server != nil}
+	r := report{settings: s, load: load, server: srv, cut: cut, here: isHere(d.ConnConfig("").Host), embedded: d.Embedded()}
 	if r.rungs, r.waits, err = measureAll(ctx, s, d, asker, load, sizes, stderr); err != nil {
 		return err
 	}
@@ -62,19 +63,10 @@ func tune(ctx context.Context, s settings, stdout, stderr io.Writer) (err error)
 }
 
 // measureAll opens the pool and has it measured in every size.
-func measureAll(ctx context.Context, s settings, d *database, asker *pgx.Conn, load workload, sizes []int, stderr io.Writer) (_ []rung, _ *waits, err error) {
+func measureAll(ctx context.Context, s settings, d *database.Database, asker *pgx.Conn, load workload, sizes []int, stderr io.Writer) (_ []rung, _ *waits, err error) {
 	const user = "load"
-	cfg := d.config(user)
-	if s.query != "" && !s.write {
-		cfg.RuntimeParams["default_transaction_read_only"] = "on"
-	}
 	notes := &recorder{}
-	db, err := poolsql.Open(poolsql.Config{
-		Name: "tune", ConnConfig: cfg, Observer: notes,
-		MinConns: 1, MaxConns: 1, MaxDials: dialsAtOnce,
-		AcquireTimeout:  poolsql.None, // a caller of a small pool waits for all others
-		MaxConnLifetime: poolsql.None,
-	})
+	db, err := poolsql.Open(underMeasure(d.PoolConfig(user), s.query != "" && !s.write, notes))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +81,7 @@ func measureAll(ctx context.Context, s settings, d *database, asker *pgx.Conn, l
 	if err := announce(ctx, s, db, load, sizes, stderr); err != nil {
 		return nil, nil, err
 	}
-	w := &waits{conn: asker, applicationName: d.applicationName(user), found: make(map[int]map[string]int)}
+	w := &waits{conn: asker, applicationName: d.ApplicationName(user), found: make(map[int]map[string]int)}
 	m := &meter{
 		db: db, pool: pool, recorder: notes, load: load, callers: s.callersFor(sizes),
 		warmup: s.warmup, duration: s.duration, watch: w.watch,
@@ -119,7 +111,7 @@ func announce(ctx context.Context, s settings, db *sql.DB, load workload, sizes 
 	}
 	// As if the smallest size did as one call alone, and none did worse: it will be more.
 	fmt.Fprint(stderr, wrap(fmt.Sprintf("YOUR STATEMENT RUNS %s TIMES OR MORE against this database (once, alone, it took %s); Ctrl-C stops it",
-		number(max(1, int(total/max(took, time.Microsecond)))), short(took))))
+		display.Number(max(1, int(total/max(took, time.Microsecond)))), display.Milliseconds(took))))
 	return nil
 }
 

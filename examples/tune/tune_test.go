@@ -11,53 +11,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/poolsql/poolsql/examples/internal/program"
+	"github.com/poolsql/poolsql/examples/internal/programtest"
 	"github.com/poolsql/poolsql/internal/testdb"
 )
-
-// page collects what the program writes, while it still writes.
-type page struct {
-	mu sync.Mutex
-	// guarded by mu
-
-	text bytes.Buffer
-}
-
-func (p *page) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.Write(b)
-}
-
-func (p *page) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.text.String()
-}
-
-func connectTo(t *testing.T, dsn string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
-func requireNothingLeft(t *testing.T, conn *pgx.Conn) {
-	t.Helper()
-	var left int
-	if err := conn.QueryRow(t.Context(), `select count(*) from pg_namespace where nspname like 'poolsql\_tune\_%'`).Scan(&left); err != nil {
-		t.Fatal(err)
-	}
-	if left > 0 {
-		t.Errorf("%d schemas are left behind", left)
-	}
-}
 
 // gate makes a function that at most k callers can be inside of at once, for 40 ms each, whoever else waits: callers take
 // numbers, and each waits for the lock that its number names. So throughput is n/40ms up to k connections, and k/40ms from
@@ -82,17 +42,17 @@ var kneeSaid = regexp.MustCompile(`(?m)^The knee is at ([0-9]+) connection`)
 func TestTheKneeOfAQueryThatTheServerLimitsIsFound(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	conn := connectTo(t, db.DSN)
+	conn := programtest.Connect(t, db.DSN)
 	gate(t, conn, 4)
 	picture := filepath.Join(t.TempDir(), "tune.svg")
 
 	var said []string
-	var stdout, stderr *page
+	var stdout, stderr *programtest.Page
 	for tries := 0; said == nil && tries < 3; tries++ {
-		stdout, stderr = new(page), new(page)
+		stdout, stderr = new(programtest.Page), new(programtest.Page)
 		status := run(t.Context(), []string{"-dsn", db.DSN, "-write", "-query", "select pass_gate()", "-sizes", "1,2,3,4,6,8,12",
 			"-duration", "300ms", "-passes", "3", "-instances", "2", "-cores", "8", "-p99", "5s", "-svg", picture}, stdout, stderr)
-		if status != statusOK {
+		if status != program.OK {
 			t.Fatalf("status %d\n%s\n%s", status, stdout, stderr)
 		}
 		t.Log("\n" + stdout.String())
@@ -111,7 +71,7 @@ func TestTheKneeOfAQueryThatTheServerLimitsIsFound(t *testing.T) {
 	for _, want := range []string{
 		"calls per second, by connections", "▲ knee", "presets.OptimalSize says 16: 8 cores x 2", "within the 5s",
 		"divided among 2 instances: " + each + " each", "MaxConns: " + each + ",", "POOL_MAX_CONNECTIONS=" + each,
-		"pool_min_conns=1&pool_max_conns=" + each, "wait for each other's locks", picture,
+		"parameters for a DSN, poolsql's or pgxpool's:", "pool_min_conns=1&pool_max_conns=" + each, "wait for each other's locks", picture,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the report lacks %q", want)
@@ -122,7 +82,7 @@ func TestTheKneeOfAQueryThatTheServerLimitsIsFound(t *testing.T) {
 	}
 	requireNarrowAndSecretless(t, db.DSN, stdout.String()+stderr.String())
 	requirePicture(t, picture)
-	requireNothingLeft(t, conn)
+	programtest.RequireNothingLeft(t, conn, "tune")
 }
 
 // requireNarrowAndSecretless checks that text fits on a terminal and has no password in it.
@@ -178,27 +138,27 @@ func small(more ...string) []string {
 func TestOurOwnLoadsRunInASchemaThatIsGoneAfterwards(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	conn := connectTo(t, db.DSN)
+	conn := programtest.Connect(t, db.DSN)
 	for _, load := range []string{loadTPCB, loadSelect} {
-		var stdout, stderr page
-		if status := run(t.Context(), small("-dsn", db.DSN, "-load", load), &stdout, &stderr); status != statusOK {
+		var stdout, stderr programtest.Page
+		if status := run(t.Context(), small("-dsn", db.DSN, "-load", load), &stdout, &stderr); status != program.OK {
 			t.Fatalf("%s: status %d\n%s\n%s", load, status, &stdout, &stderr)
 		}
 		if !strings.Contains(stdout.String(), "poolsql.Config{") {
 			t.Errorf("%s: no configuration:\n%s", load, &stdout)
 		}
 		requireNarrowAndSecretless(t, db.DSN, stdout.String()+stderr.String())
-		requireNothingLeft(t, conn)
+		programtest.RequireNothingLeft(t, conn, "tune")
 	}
 }
 
 func TestARunThatIsInterruptedLeavesNothingBehind(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	conn := connectTo(t, db.DSN)
+	conn := programtest.Connect(t, db.DSN)
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	var stdout, stderr page
+	var stdout, stderr programtest.Page
 	status := make(chan int, 1)
 	go func() {
 		status <- run(ctx, []string{"-dsn", db.DSN, "-sizes", "1,2,4", "-duration", "30s", "-svg", ""}, &stdout, &stderr)
@@ -216,16 +176,16 @@ func TestARunThatIsInterruptedLeavesNothingBehind(t *testing.T) {
 		}
 	}
 	interrupt()
-	if got := <-status; got != statusInterrupted || !strings.Contains(stderr.String(), "nothing is left behind") {
+	if got := <-status; got != program.Interrupted || !strings.Contains(stderr.String(), "nothing is left behind") {
 		t.Errorf("status %d\n%s", got, &stderr)
 	}
-	requireNothingLeft(t, conn)
+	programtest.RequireNothingLeft(t, conn, "tune")
 }
 
 func TestAStatementThatFailsEndsTheRunAndSaysWhy(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	conn := connectTo(t, db.DSN)
+	conn := programtest.Connect(t, db.DSN)
 	if _, err := conn.Exec(t.Context(), "create table t (a int); insert into t values (1); create sequence s"); err != nil {
 		t.Fatal(err)
 	}
@@ -240,11 +200,13 @@ func TestAStatementThatFailsEndsTheRunAndSaysWhy(t *testing.T) {
 		{[]string{"-dsn", db.DSN, "-query", "select 1; drop table t"}, "42601"},
 		{[]string{"-dsn", db.DSN, "-query", "select $1::int", "-args", "int:1-2,int:1-2"}, "your statement failed"},
 		{[]string{"-dsn", db.DSN, "-query", "select 1 / (a - $1::int) from t", "-args", "int:1-200"}, "division by zero"},
-		{[]string{"-dsn", broken, "-query", "select 1"}, "-dsn is not a valid connection URL"},
+		{[]string{"-dsn", broken, "-query", "select 1"}, "-dsn: poolsql: bad configuration: DSN does not parse"},
+		{[]string{"-dsn", programtest.WithParameters(db.DSN, "pool_max_connections=7"), "-query", "select 1"}, "did you mean pool_max_conns?"},
+		{[]string{"-dsn", programtest.WithParameters(db.DSN, "pool_statement_timeout=20ms"), "-query", "select pg_sleep(30)"}, "57014"},
 	} {
-		var stdout, stderr page
-		if status := run(t.Context(), small(c.args...), &stdout, &stderr); status != statusFailed || !strings.Contains(stderr.String(), c.want) {
-			t.Errorf("%q: status %d, want %d and %q\n%s%s", c.args[3], status, statusFailed, c.want, &stdout, &stderr)
+		var stdout, stderr programtest.Page
+		if status := run(t.Context(), small(c.args...), &stdout, &stderr); status != program.Failed || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%q: status %d, want %d and %q\n%s%s", c.args[3], status, program.Failed, c.want, &stdout, &stderr)
 		}
 		if strings.Contains(stderr.String(), "secretword") {
 			t.Errorf("the password is shown:\n%s", &stderr)
@@ -257,16 +219,14 @@ func TestAStatementThatFailsEndsTheRunAndSaysWhy(t *testing.T) {
 	}
 }
 
-func TestAParameterOfPgxpoolInTheDSNIsNoHindrance(t *testing.T) {
+// With any of these in force, most callers of a pool of one connection would be turned away.
+func TestTheLadderHasItsWayWhateverTheDSNSaysOfSizeAndWaiting(t *testing.T) {
 	testdb.NoLeaks(t)
-	db := testdb.New(t)
-	separator := "?"
-	if strings.Contains(db.DSN, "?") {
-		separator = "&"
-	}
-	var stdout, stderr page
-	args := small("-dsn", db.DSN+separator+"pool_max_conns=7", "-query", "select $1::int + $2::int", "-args", "int:1-9,int:1-9")
-	if status := run(t.Context(), args, &stdout, &stderr); status != statusOK {
+	dsn := programtest.WithParameters(testdb.New(t).DSN,
+		"pool_max_conns=7&pool_min_conns=7&pool_high_reserve=6&pool_max_waiting=1&pool_acquire_timeout=1ms")
+	var stdout, stderr programtest.Page
+	args := small("-dsn", dsn, "-query", "select $1::int + $2::int", "-args", "int:1-9,int:1-9")
+	if status := run(t.Context(), args, &stdout, &stderr); status != program.OK {
 		t.Errorf("status %d\n%s\n%s", status, &stdout, &stderr)
 	}
 }
@@ -274,12 +234,12 @@ func TestAParameterOfPgxpoolInTheDSNIsNoHindrance(t *testing.T) {
 func TestTheServerIsAskedForItsLimits(t *testing.T) {
 	testdb.NoLeaks(t)
 	db := testdb.New(t)
-	conn := connectTo(t, db.DSN)
+	conn := programtest.Connect(t, db.DSN)
 	before, err := askServer(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	connectTo(t, db.DSN)
+	programtest.Connect(t, db.DSN)
 	if _, err := conn.Exec(t.Context(), "do $$ begin execute format('alter database %I connection limit 17', current_database()); end $$"); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/poolsql/poolsql/examples/internal/timing"
 )
 
 // sampleEvery is how often the server is asked what our connections are at. It is a look at a table in its memory.
@@ -37,7 +38,7 @@ func (w *waits) watch(ctx context.Context, size int) {
 		if err := w.sample(context.WithoutCancel(ctx), w.found[size]); err != nil {
 			return
 		}
-		pause(ctx, sampleEvery)
+		timing.Pause(ctx, sampleEvery)
 	}
 }
 
