@@ -43,8 +43,8 @@ func ExampleConfig_validate() {
 	cfg := poolsql.Config{DSN: "postgres://app@localhost/shop", MaxConns: 4, HighReserve: 4, MaxWaiting: -1}
 	fmt.Println(cfg.Validate())
 	// Output:
-	// poolsql: bad configuration: HighReserve is 4: must leave one of MaxConns, which is 4, to the lower classes
-	// MaxWaiting is -1: must not be negative
+	// poolsql: bad configuration: MaxWaiting is -1: must not be negative
+	// HighReserve is 4: must leave one of MaxConns, which is 4, to the lower classes
 }
 
 // The connector behind a *sql.DB has the numbers and the controls.

@@ -97,6 +97,13 @@ const (
 	Low    = priority.Low
 )
 
+// PgBouncer's pool modes, for [Config]. See [connector.PoolMode].
+const (
+	PoolSession     = connector.PoolSession
+	PoolTransaction = connector.PoolTransaction
+	PoolStatement   = connector.PoolStatement
+)
+
 // None, as one of the durations of a [Config], stands for no limit.
 const None = connector.None
 
@@ -124,6 +131,10 @@ var (
 
 // ErrCommitUnknown is matched by a [CommitError].
 var ErrCommitUnknown = pooldriver.ErrCommitUnknown
+
+// ErrNeedsSession is matched by the errors of what cannot work behind a PgBouncer that lends sessions for less than the
+// connection's life: [pooldriver.SessionError] of a statement, [connector.PoolModeError] of a configuration.
+var ErrNeedsSession = pooldriver.ErrNeedsSession
 
 // ErrTxEnded is matched by RunTx's error when the function ended its transaction by itself.
 var ErrTxEnded = connector.ErrTxEnded

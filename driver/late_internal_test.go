@@ -104,8 +104,10 @@ func TestReadsFromAnEarlierHostAreNotCounted(t *testing.T) {
 	}
 	read := make(chan error, 1)
 	go func() { _, err := serving.Read(make([]byte, 8)); read <- err }()
-	for g.reads()%2 == 0 {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); g.reads()%2 == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("a read of the connection's own is not counted")
+		}
 	}
 	earlier.Close()
 	if err := <-left; err == nil {

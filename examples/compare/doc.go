@@ -1,9 +1,9 @@
 // Command compare measures poolsql and its peers side by side, in one process and one run.
 //
-//	go run ./compare                      # everything, 5 rounds (H: 1), on a PostgreSQL of its own
-//	go run ./compare -run '^[AB]/'        # the experiments whose name matches
-//	go run ./compare -run '^H/'           # what faults cost: some 4 minutes
-//	go run ./compare -dsn "$DATABASE_URL" # on your server; it is only asked to select and to sleep, and H restarts one of its own
+//	go run ./examples/compare                      # everything, 5 rounds (H: 1), on a PostgreSQL of its own
+//	go run ./examples/compare -run '^[AB]/'        # the experiments whose name matches
+//	go run ./examples/compare -run '^H/'           # what faults cost: some 4 minutes
+//	go run ./examples/compare -dsn "$DATABASE_URL" # on your server; it is only asked to select and to sleep, and H restarts one of its own
 //
 // It prints one Markdown table per group to standard output and its progress to standard error.
 //

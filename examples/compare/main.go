@@ -25,7 +25,8 @@ func main() {
 func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	flags.SetOutput(progress)
-	pattern := flags.String("run", "", "run only the experiments whose name matches this regular `expression`")
+	pattern := flags.String("run", "", "run only the experiments whose name matches this regular `expression`:\n"+
+		"^H/ is what faults cost, ^[AB]/ is what a layer costs by itself")
 	rounds := flags.Int("rounds", 0, "how often every peer runs each experiment; 0 is 5 times, and once in H")
 	quick := flags.Bool("quick", false, "one round of tiny runs: shows that everything works, the numbers mean nothing")
 	dsn := flags.String("dsn", "", "PostgreSQL to measure on; one is started if empty")

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"testing"
-	"time"
 )
 
 func TestMedianTakesTheMiddleAndLeavesItsInputAlone(t *testing.T) {

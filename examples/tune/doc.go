@@ -26,8 +26,13 @@
 // (Little's law), which says something of this program and nothing of your application: an application comes with the
 // calls that it has.
 //
-// Behind a PgBouncer the sizes are those of connections to PgBouncer, and the limits those of the server. It refuses the
-// start-up parameter that makes transactions read-only, so a statement of yours needs -write there.
+// The parameters of the DSN whose names begin with pool_ count, so that what they cost each call is in the measure: a
+// pool_reset_query, say. The ladder decides the size, and all its callers wait as long as it takes, so pool_max_conns,
+// pool_min_conns, pool_high_reserve, pool_max_waiting and pool_acquire_timeout do not.
+//
+// Behind a PgBouncer, which the DSN should name (pool_pgbouncer=transaction), the sizes are those of connections to PgBouncer,
+// and the limits those of the server. In transaction mode there is no start-up parameter that makes transactions read-only,
+// so a statement of yours needs -write there, or a role that has default_transaction_read_only set.
 //
 // # What the knee is
 //
