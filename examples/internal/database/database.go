@@ -100,7 +100,7 @@ func (d *Database) PoolConfig(user string) poolsql.Config {
 // Connect opens a connection beside any pool.
 func (d *Database) Connect(ctx context.Context, user string) (*pgx.Conn, error) {
 	cfg := d.ConnConfig(user)
-	if d.pool.PgBouncer > connector.PoolTransaction && cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+	if d.pool.PgBouncer >= connector.PoolTransaction && cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // what is prepared on one session may run on another
 	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
