@@ -188,12 +188,14 @@ func (cfg *Config) resolve() (*Config, error) {
 func (cfg *Config) check() []error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var defaults Config // which a Config of a Connector has as well
+	defaults.setDefaults()
 	for i := range fields {
 		f := &fields[i]
 		if fault := f.fault(cfg); fault != "" {
 			bad("%s%s", f.goName, fault)
 		}
-		if f.pgx && cfg.Connector != nil && !f.isZero(cfg) {
+		if f.pgx && cfg.Connector != nil && !f.isZero(cfg) && !f.equal(cfg, &defaults) {
 			bad(besideConnector, f.goName)
 		}
 	}

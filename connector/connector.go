@@ -87,7 +87,9 @@ func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 		return nil, err
 	}
 	c.bouncer.opened(conn)
-	c.watch.start()
+	if conn.Limited() {
+		c.watch.start()
+	}
 	return conn, nil
 }
 

@@ -55,6 +55,9 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 	return e
 }
 
+// limited reports whether connections have a limit that the watchdog looks at.
+func (e *edition) limited() bool { return e.cfg.ConnConfig != nil && e.opts.Limited() }
+
 // observer returns who is told what happens, nil if nobody is.
 func (cfg *Config) observer() lifecycle.Observer {
 	if cfg.Observer == nil {

@@ -1,11 +1,16 @@
 package connector
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Reconfigure puts cfg in force while the pool is in use, all of it together, and loses no caller. cfg is meant to be a
@@ -25,8 +30,9 @@ import (
 // replaced as by [Connector.Reset], those in use when they come back, and their holders go on as they began.
 //
 // What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, hooks and the Observer. An attempt
-// is an error, as is whatever [Config.Validate] finds, and changes nothing. Of a hook it is only seen that it was set or
-// taken away. A password that changes is the affair of BeforeConnect.
+// is an error, as is whatever [Config.Validate] finds, and changes nothing. Of two closures of one function, and of two values
+// that cannot be compared, it is not seen that they are two: the old one stays. A password that changes is the affair of
+// BeforeConnect.
 //
 // Safe for concurrent use; of two at the same time the last one's cfg is in force, as a whole.
 func (c *Connector) Reconfigure(cfg Config) error {
@@ -35,9 +41,9 @@ func (c *Connector) Reconfigure(cfg Config) error {
 		if fixed := next.fixed(&cfg); len(fixed) > 0 {
 			errs = append(errs, fmt.Errorf("%s cannot change while the pool is in use: open another one", strings.Join(fixed, ", ")))
 		}
-		source := next.ConnConfig
+		before := *next
 		*next = cfg
-		next.ConnConfig = source
+		next.keepFixed(&before)
 		next.Prewarm = slices.Clone(cfg.Prewarm)
 		return errs
 	})
@@ -85,6 +91,9 @@ func (c *Connector) reconfigure(change func(*Config) []error) error {
 	}
 	if old.cfg.startsOtherwise(next.cfg) {
 		c.pool.Reset()
+		if old.limited() { // those in use keep their limits
+			c.watch.start()
+		}
 	}
 	return nil
 }
@@ -97,15 +106,61 @@ func (cfg *Config) fixed(b *Config) []string {
 			names = append(names, f.goName)
 		}
 	}
-	for _, o := range others {
-		if o.show(cfg) != o.show(b) {
-			names = append(names, o.goName)
+	if !sameSource(cfg.ConnConfig, b.ConnConfig) {
+		names = append(names, "ConnConfig")
+	}
+	other := func(name string, same bool) {
+		if !same {
+			names = append(names, name)
 		}
 	}
-	if cfg.Connector != nil && b.Connector != nil && reflect.TypeOf(b.Connector).Comparable() && cfg.Connector != b.Connector {
-		names = append(names, "Connector")
-	}
+	other("Connector", sameValue(cfg.Connector, b.Connector))
+	other("BeforeConnect", sameFunction(cfg.BeforeConnect, b.BeforeConnect))
+	other("AfterConnect", sameFunction(cfg.AfterConnect, b.AfterConnect))
+	other("ResetSession", sameFunction(cfg.ResetSession, b.ResetSession))
+	other("ShouldPing", sameFunction(cfg.ShouldPing, b.ShouldPing))
+	other("Observer", sameValue(cfg.Observer, b.Observer))
 	return names
+}
+
+// keepFixed sets what cannot change, and has no text form, as it is in before.
+func (cfg *Config) keepFixed(before *Config) {
+	cfg.ConnConfig, cfg.Connector, cfg.Observer = before.ConnConfig, before.Connector, before.Observer
+	cfg.BeforeConnect, cfg.AfterConnect = before.BeforeConnect, before.AfterConnect
+	cfg.ResetSession, cfg.ShouldPing = before.ResetSession, before.ShouldPing
+}
+
+// sameSource reports whether two configurations of pgx lead to the same, as far as that can be compared.
+func sameSource(a, b *pgx.ConnConfig) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Host == b.Host && a.Port == b.Port && a.User == b.User && a.Password == b.Password && a.Database == b.Database &&
+		a.ConnectTimeout == b.ConnectTimeout && a.DefaultQueryExecMode == b.DefaultQueryExecMode &&
+		a.StatementCacheCapacity == b.StatementCacheCapacity && a.DescriptionCacheCapacity == b.DescriptionCacheCapacity &&
+		maps.Equal(a.RuntimeParams, b.RuntimeParams) && sameTLS(a.TLSConfig, b.TLSConfig) &&
+		slices.EqualFunc(a.Fallbacks, b.Fallbacks, func(a, b *pgconn.FallbackConfig) bool {
+			return a.Host == b.Host && a.Port == b.Port && sameTLS(a.TLSConfig, b.TLSConfig)
+		})
+}
+
+func sameTLS(a, b *tls.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ServerName == b.ServerName && a.InsecureSkipVerify == b.InsecureSkipVerify && a.RootCAs.Equal(b.RootCAs) &&
+		len(a.Certificates) == len(b.Certificates)
+}
+
+// sameFunction reports whether two functions are one in the program's text.
+func sameFunction(a, b any) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
+
+// sameValue reports whether two values of an interface are one, as far as they can be compared.
+func sameValue(a, b any) bool {
+	if reflect.TypeOf(a) != reflect.TypeOf(b) {
+		return false
+	}
+	return a == nil || !reflect.ValueOf(a).Comparable() || !reflect.ValueOf(b).Comparable() || a == b
 }
 
 // startsOtherwise reports whether connections are other ones from their start by b.

@@ -214,6 +214,23 @@ func TestWhatCannotChangeOrIsWrongChangesNothing(t *testing.T) {
 	}
 }
 
+// The defaults of what only pgx's connections have are in its Config too, and are no fault of anybody's.
+func TestAPoolOfAnotherDriversConnectionsCanChangeAsWell(t *testing.T) {
+	c := connector.NewConnector(connector.Config{Connector: &nilConnector{}, MaxConns: 1})
+	if err := c.Resize(0, 3); err != nil {
+		t.Fatal(err)
+	}
+	reconfigure(t, c, func(cfg *connector.Config) { cfg.AcquireTimeout = time.Hour })
+	cfg := c.Config()
+	cfg.CancelTimeout = time.Second
+	if err := c.Reconfigure(cfg); err == nil || !strings.Contains(err.Error(), "CancelTimeout is set beside Connector") {
+		t.Errorf("%v", err)
+	}
+	if s := c.Stats(); s.MaxConns != 3 {
+		t.Errorf("MaxConns is %d", s.MaxConns)
+	}
+}
+
 func TestStressReconfiguringLosesNoCallerAndKeepsTheMaximum(t *testing.T) {
 	testdb.NoLeaks(t)
 	db, err := connector.Open(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 4, AcquireTimeout: time.Minute})

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"regexp"
@@ -67,6 +68,7 @@ func (cfg *Config) setServerTimeout(param string, limit time.Duration) {
 	if cfg.ConnConfig.RuntimeParams == nil {
 		cfg.ConnConfig.RuntimeParams = make(map[string]string)
 	}
+	maps.DeleteFunc(cfg.ConnConfig.RuntimeParams, func(name, _ string) bool { return strings.EqualFold(name, param) })
 	cfg.ConnConfig.RuntimeParams[param] = strconv.FormatInt(limit.Milliseconds(), 10)
 }
 
@@ -75,7 +77,13 @@ func (cfg *Config) serverTimeout(param string) time.Duration {
 	if cfg.ConnConfig == nil {
 		return 0
 	}
-	m := serverDuration.FindStringSubmatch(cfg.ConnConfig.RuntimeParams[param])
+	said := ""
+	for name, value := range cfg.ConnConfig.RuntimeParams {
+		if strings.EqualFold(name, param) { // the server does not tell them apart
+			said = value
+		}
+	}
+	m := serverDuration.FindStringSubmatch(said)
 	if m == nil {
 		return 0
 	}

@@ -20,17 +20,8 @@ type watch struct {
 	seen map[uint64]*pooldriver.Watched // by the connection's id
 }
 
-// needed reports whether there is a limit that a look could find exceeded.
-func (w *watch) needed() bool {
-	opts := &w.connector.current.Load().opts
-	return opts.StatementTimeout > 0 || opts.TransactionTimeout > 0
-}
-
-// start sees to it that looks are taken, now that there is a connection.
+// start sees to it that looks are taken, now that there is a connection with a limit that a look could find exceeded.
 func (w *watch) start() {
-	if w.connector.current.Load().cfg.ConnConfig == nil || !w.needed() {
-		return
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.timer == nil {
@@ -41,6 +32,7 @@ func (w *watch) start() {
 // look looks at every connection in use.
 func (w *watch) look() {
 	still := make(map[uint64]*pooldriver.Watched, len(w.seen))
+	limited := w.connector.current.Load().limited()
 	w.connector.pool.Held(func(id uint64, conn *pooldriver.Conn, epoch uint64, since mono.Time) {
 		seen := w.seen[id]
 		if seen == nil || seen.Epoch != epoch {
@@ -48,12 +40,13 @@ func (w *watch) look() {
 		}
 		conn.Watch(seen, since)
 		still[id] = seen
+		limited = limited || conn.Limited() // it was opened under another configuration
 	})
 	w.seen = still
 	w.mu.Lock()
 	w.timer = nil
 	w.mu.Unlock()
-	if w.connector.pool.Stats().Total > 0 { // else whoever opens the next starts it again
+	if limited && w.connector.pool.Stats().Total > 0 { // else whoever opens the next starts it again
 		w.start()
 	}
 }

@@ -77,6 +77,11 @@ func (c *Conn) reset() error {
 	if _, err := c.bounded(context.Background(), sql, c.opts.EndTimeout); err != nil {
 		return fmt.Errorf("ResetQuery: %w", err)
 	}
+	if settings := c.opts.Settings; settings != "" { // it may have reset them to the server's own, as DISCARD ALL does
+		if _, err := c.bounded(context.Background(), settings, c.opts.EndTimeout); err != nil {
+			return fmt.Errorf("settings after ResetQuery: %w", err)
+		}
+	}
 	if forgets.MatchString(sql) {
 		return c.forgetAll()
 	}

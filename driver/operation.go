@@ -180,6 +180,7 @@ func (s *Session) replace(ctx context.Context, cause error) error {
 		return err
 	}
 	s.conn = s.h.Value()
+	s.opts = s.conn.opts
 	s.began = s.h.Since()
 	return nil
 }

@@ -243,17 +243,17 @@ func (s *Session) timerOf(ctx context.Context) time.Duration {
 }
 
 // toldAtBegin returns what a BEGIN tells the server in the same round trip, for the transaction alone.
-func (s *Session) toldAtBegin(o *priority.Options) (settings string, statement time.Duration) {
+func (opts *Options) toldAtBegin(o *priority.Options) (settings string, statement time.Duration) {
 	if o != nil && o.Exempt {
 		return "; set local idle_in_transaction_session_timeout to 0", 0
 	}
-	if !s.opts.Pooler.shared() {
+	if !opts.Pooler.shared() {
 		return "", 0
 	}
-	if idle := s.opts.IdleInTransactionTimeout; idle > 0 {
+	if idle := opts.IdleInTransactionTimeout; idle > 0 {
 		settings += "; set local idle_in_transaction_session_timeout to " + milliseconds(idle)
 	}
-	if statement = s.opts.StatementTimeout; statement > 0 {
+	if statement = opts.StatementTimeout; statement > 0 {
 		settings += "; set local statement_timeout to " + milliseconds(statement)
 	}
 	return settings, statement

@@ -33,8 +33,7 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	if s.opts.Pooler == PoolerStatement {
 		return nil, &SessionError{Statement: "a transaction", Pooler: PoolerStatement, Instead: insteadDirect}
 	}
-	settings, statement := s.toldAtBegin(priority.Peek(ctx))
-	begin += settings
+	var statement time.Duration
 	began := mono.Now()
 	err = s.operation(ctx, opBegin, begin, func(limited context.Context, c *Conn) (bool, error) {
 		var err error
@@ -42,7 +41,9 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 			// Its context is the transaction's, and must live as long; a statement's timeout is not for it.
 			s.tx, err = c.can.begin(ctx, c.inner, opts)
 		} else {
-			_, err = c.boundedBy(limited, begin, c.opts.EndTimeout)
+			var settings string
+			settings, statement = c.opts.toldAtBegin(priority.Peek(ctx))
+			_, err = c.boundedBy(limited, begin+settings, c.opts.EndTimeout)
 			err = c.harmless(limited, err)
 		}
 		s.inTx = err == nil

@@ -26,6 +26,12 @@ const (
 	WatchInterval = 200 * time.Millisecond
 )
 
+// Limited reports whether connections have a limit that Watch could find exceeded.
+func (o *Options) Limited() bool { return o.StatementTimeout > 0 || o.TransactionTimeout > 0 }
+
+// Limited reports whether the connection has a limit that Watch could find exceeded.
+func (c *Conn) Limited() bool { return c.guard != nil && c.opts.Limited() }
+
 // Watch looks at a connection that has been lent since then, and closes its socket if its holder can do nothing else any
 // more: a statement has outlived what the server allows it, and the network is silent; or a transaction has outlived its
 // limit, and its holder does nothing. It is called by anybody, at any time.
