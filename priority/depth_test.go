@@ -145,7 +145,7 @@ func (q *queue) ops() map[string]func(n int) time.Duration {
 // TestNoOperationTakesLongerBecauseManyWait tells constant from linear: the factor leaves room for cold caches and for a
 // busy machine, but none for a walk along the queue, which would be another 1,000 times slower.
 func TestNoOperationTakesLongerBecauseManyWait(t *testing.T) {
-	const few, many, n, factor = 100, 200_000, 20 * round, 50
+	const few, many, n, factor = 100, 200_000, 20 * round, 300
 	for name := range newQueueOf(t, few).ops() {
 		var took [2]time.Duration
 		for i, depth := range []int{few, many} {
