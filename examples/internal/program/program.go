@@ -23,8 +23,14 @@ const (
 // Main is what a func main calls: it runs run until that returns, and ends the process with the status. The context ends
 // when the user stops the program.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) (status int)) {
-	// A reader that goes away (tune | head) or a terminal that is closed must not leave a database behind either.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// A reader that goes away (tune | head) must not leave a database behind: what is written then fails, and the run goes on
+	// to its end. To be told of it would not do, since the signal is the same for every connection that breaks.
+	signal.Ignore(syscall.SIGPIPE)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // by nohup
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
