@@ -50,6 +50,12 @@ type (
 	Stats = connector.Stats
 	// ConnInfo is what is known of one physical connection. See [connector.ConnInfo].
 	ConnInfo = connector.ConnInfo
+	// PoolMode is PgBouncer's pool_mode, for [Config]. See [connector.PoolMode].
+	PoolMode = connector.PoolMode
+	// PoolModeError says what in a Config cannot work in that mode. See [connector.PoolModeError].
+	PoolModeError = connector.PoolModeError
+	// SessionError says of a statement that it cannot work in that mode, and was not sent. See [pooldriver.SessionError].
+	SessionError = pooldriver.SessionError
 	// Class says how much a call matters. See [priority.Class].
 	Class = priority.Class
 	// Event tells what happened. See [lifecycle.Event].

@@ -12,6 +12,7 @@ import (
 
 	"github.com/poolsql/poolsql/connector/pgbouncer"
 	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/internal/dsn"
 )
 
 // A PoolMode is PgBouncer's pool_mode: for how long it lends a session of the server to a connection. The zero value is that
@@ -100,6 +101,9 @@ func (cfg *Config) checkPgBouncer() []error {
 	bad := func(setting, instead string) { errs = append(errs, &PoolModeError{setting, mode, instead}) }
 	for _, name := range slices.Sorted(maps.Keys(cfg.ConnConfig.RuntimeParams)) {
 		if instead := cfg.refusedParam(name); instead != "" {
+			if !dsn.Known(name) {
+				name = "whose name is not shown" // it may be the rest of a password that lacks its quotation marks
+			}
 			bad("the parameter "+name, instead)
 		}
 	}

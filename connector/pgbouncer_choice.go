@@ -26,7 +26,7 @@ type PgBouncerInfo struct {
 	Version pgbouncer.Version
 	// MaxPreparedStatements is its setting, of which versions before 1.21 know nothing: then it is 0.
 	MaxPreparedStatements int
-	// ActualMode is the pool mode that the console tells for the database, NoPgBouncer if it did not.
+	// ActualMode is the pool mode that the console tells for the user and the database, NoPgBouncer if it did not.
 	ActualMode PoolMode
 	// Recognized says that a connection was found to lead to a pooler although Config.PgBouncer says nothing of one.
 	Recognized bool
@@ -163,7 +163,11 @@ func (b *bouncer) mismatch(info *PgBouncerInfo) bool { return info.ActualMode > 
 // consult returns what the console says.
 func (b *bouncer) consult(ctx context.Context) PgBouncerInfo {
 	info := PgBouncerInfo{Mode: b.cfg.PgBouncer}
-	ctx, cancel := context.WithTimeout(ctx, consoleTimeout)
+	limit := consoleTimeout
+	if ends, ok := ctx.Deadline(); ok { // of the connection, which is to be opened in what is left
+		limit = min(limit, time.Until(ends)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	client, err := pgbouncer.New(b.cfg.PgBouncerConsole)
 	if err != nil {
@@ -178,28 +182,37 @@ func (b *bouncer) consult(ctx context.Context) PgBouncerInfo {
 		info.Version, err = client.Version(ctx)
 	}
 	if err == nil {
-		err = b.modeOfDatabase(ctx, client, &info)
+		err = b.modeOfItsOwn(ctx, client, &info)
 	}
 	if info.Err = err; err == nil && b.mismatch(&info) {
-		info.Err = fmt.Errorf("PgBouncer's pool mode for the database is %s, and Config.PgBouncer says %s: what works in the one "+
+		info.Err = fmt.Errorf("PgBouncer's pool mode for this user and database is %s, and Config.PgBouncer says %s: what works in the one "+
 			"reaches others, or fails, in the other", info.ActualMode, info.Mode)
 	}
 	return info
 }
 
-// modeOfDatabase notes the pool mode of the database itself, where that has one. Databases that stand for all others ("*")
-// are not listed before their first use, and have PgBouncer's.
-func (b *bouncer) modeOfDatabase(ctx context.Context, client *pgbouncer.Client, info *PgBouncerInfo) error {
+// modeOfItsOwn notes the pool mode of the user, or else of the database, where one of them has its own. Databases that stand for
+// all others ("*") are not listed before their first use, and count as having PgBouncer's.
+func (b *bouncer) modeOfItsOwn(ctx context.Context, client *pgbouncer.Client, info *PgBouncerInfo) error {
 	databases, err := client.Databases(ctx)
 	if err != nil {
 		return err
 	}
-	name := b.cfg.ConnConfig.Database
+	users, err := client.Users(ctx)
+	if err != nil {
+		return err
+	}
+	user, name := b.cfg.ConnConfig.User, b.cfg.ConnConfig.Database
 	if name == "" {
-		name = b.cfg.ConnConfig.User
+		name = user
 	}
 	for _, d := range databases {
 		if mode := poolModes[d.PoolMode]; d.Name == name && mode != NoPgBouncer {
+			info.ActualMode = mode
+		}
+	}
+	for _, u := range users {
+		if mode := poolModes[u.PoolMode]; u.Name == user && mode != NoPgBouncer {
 			info.ActualMode = mode
 		}
 	}

@@ -174,6 +174,7 @@ func talk(conn net.Conn, version, maxPrepared string) {
 		"SHOW VERSION":   {{"version"}, {"PgBouncer " + version}},
 		"SHOW CONFIG":    {{"key", "value"}, {"pool_mode", "transaction"}, {"max_prepared_statements", maxPrepared}},
 		"SHOW DATABASES": {{"name"}},
+		"SHOW USERS":     {{"name"}},
 	}
 	for {
 		b.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})

@@ -39,6 +39,7 @@ type Conn struct {
 	avoided map[string]struct{} // statements that are not prepared by name here any more: see avoid
 
 	limits limits // what the server lets a statement take at present
+	unset  bool   // the holder has reset something, to what the server has and not Options.Settings
 
 	// What snapshots read. The count of operations and the time they took are kept as what differs from the common case,
 	// one operation a holder, so that this case pays for none of it.

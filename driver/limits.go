@@ -115,6 +115,11 @@ func (c *Conn) noteLimit(limit time.Duration) {
 // noteOwn sees whether the holder is about to set statement_timeout by himself. The server may then let his statements run
 // for longer than the pool's limit, and the watchdog must not take that for a dead network.
 func (c *Conn) noteOwn(query string) {
+	if c.opts.Settings != "" {
+		if first, _ := word(query); is(first, "reset") || is(first, "discard") {
+			c.unset = true
+		}
+	}
 	if c.limit.Load() == 0 || !(strings.Contains(query, "statement_timeout") || strings.Contains(query, "STATEMENT_TIMEOUT")) {
 		return
 	}

@@ -26,7 +26,7 @@ func (c *Conn) fate() (end lifecycle.EndReason, mend bool) {
 	if c.pg.PgConn().IsBusy() {
 		return lifecycle.EndBusy, false
 	}
-	mend = c.pg.PgConn().TxStatus() != 'I' || c.limits.raised() || c.limits.own || c.opts.ResetQuery != "" || c.unsettled()
+	mend = c.pg.PgConn().TxStatus() != 'I' || c.limits.raised() || c.limits.own || c.unset || c.opts.ResetQuery != "" || c.unsettled()
 	return lifecycle.EndNone, mend
 }
 
@@ -68,19 +68,20 @@ func (c *Conn) notMended(id uint64, err error) {
 // forgets matches statements after which the server knows no prepared statement any more.
 var forgets = regexp.MustCompile(`(?i)\b(discard\s+all|deallocate)\b`)
 
-// reset runs the user's query between two holders.
+// reset runs the user's query between two holders, and puts the settings back that it, or the holder, may have reset to the
+// server's own, as DISCARD ALL does.
 func (c *Conn) reset() error {
 	sql := c.opts.ResetQuery
-	if sql == "" {
-		return nil
-	}
-	if _, err := c.bounded(context.Background(), sql, c.opts.EndTimeout); err != nil {
-		return fmt.Errorf("ResetQuery: %w", err)
-	}
-	if settings := c.opts.Settings; settings != "" { // it may have reset them to the server's own, as DISCARD ALL does
-		if _, err := c.bounded(context.Background(), settings, c.opts.EndTimeout); err != nil {
-			return fmt.Errorf("settings after ResetQuery: %w", err)
+	if sql != "" {
+		if _, err := c.bounded(context.Background(), sql, c.opts.EndTimeout); err != nil {
+			return fmt.Errorf("ResetQuery: %w", err)
 		}
+	}
+	if settings := c.opts.Settings; settings != "" && (sql != "" || c.unset) {
+		if _, err := c.bounded(context.Background(), settings, c.opts.EndTimeout); err != nil {
+			return fmt.Errorf("settings of a connection: %w", err)
+		}
+		c.unset = false
 	}
 	if forgets.MatchString(sql) {
 		return c.forgetAll()

@@ -120,7 +120,7 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 	}
 	s.h, s.conn = h, h.Value()
 	s.opts = s.conn.opts // which may be others by now than when the caller began to wait
-	if s.untold { // the check-out before this one was never checked in
+	if s.untold {        // the check-out before this one was never checked in
 		s.untold = false
 		s.checkins.report(s.conn.opts)
 	}

@@ -2,7 +2,13 @@ package presets
 
 import (
 	"errors"
+	"os"
+	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/internal/dsn"
@@ -53,12 +59,15 @@ func (v *variables) applyURL(cfg *connector.Config) []error {
 	}
 	said := make(map[string]bool)
 	for _, p := range url.Params() {
-		said[p.Key] = true
+		said[strings.ToLower(p.Key)] = true
 	}
 	whole := *cfg
 	if err := whole.SetDSN(v.URL); err != nil {
 		v.URL = url.Without(dsn.IsPool)
 		return onePerParameter(err)
+	}
+	if said["statement_timeout"] && !said["pool_statement_timeout"] {
+		whole.StatementTimeout = 0 // which leaves it to the URL, and is the preset's no longer
 	}
 	if said["pool_max_conns"] && !said["pool_min_conns"] { // as POOL_MAX_CONNECTIONS has it
 		whole.MinConns = min(whole.MinConns, whole.MaxConns)
@@ -131,4 +140,25 @@ func (db *database) check(cfg *connector.Config) []error {
 			"Config has a ConnConfig or a Connector: give it a DSN instead, or have an override take one of them away")}
 	}
 	return nil
+}
+
+// unverified returns an error if an authority is named by which nothing is verified, since nobody has said that anything is to
+// be: pgx's mode is prefer then.
+func (v *variables) unverified(cfg *connector.Config) error {
+	if v.SSLRootCert == "" || v.SSL != nil || os.Getenv("PGSSLMODE") != "" {
+		return nil
+	}
+	given, err := dsn.Parse(cfg.DSN)
+	if err != nil || slices.ContainsFunc(given.Params(), func(p dsn.Param) bool { return p.Key == "sslmode" || p.Key == "ssl" }) {
+		return nil
+	}
+	parsed, err := pgx.ParseConfig(cfg.DSN)
+	if err != nil {
+		return nil // which blame tells
+	}
+	network, _ := pgconn.NetworkAddress(parsed.Host, parsed.Port)
+	if tls := parsed.TLSConfig; network == "unix" || tls != nil && (!tls.InsecureSkipVerify || tls.VerifyPeerCertificate != nil) {
+		return nil
+	}
+	return &VariableError{"DATABASE_SSL_ROOT_CERT", "verifies nothing by itself: set DATABASE_SSL too, to true as a rule"}
 }

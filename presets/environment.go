@@ -54,14 +54,16 @@ type PgBouncer struct {
 //	DATABASE_USER, DATABASE_NAME,
 //	DATABASE_PASSWORD              take the place of these parts of the DSN
 //	DATABASE_SSL                   true is verify-full, false is disable, else one of libpq's six words for sslmode
-//	DATABASE_SSL_ROOT_CERT         a file with the authorities to trust; without it the system's are
+//	DATABASE_SSL_ROOT_CERT         a file with the authorities to trust; without it the system's are. Where nothing says sslmode
+//	                               it is an error, as nothing would be verified
 //	APP_NAME                       application_name on the server, and Config.Name if base has none
 //	POOL_MIN_CONNECTIONS           MinConns
 //	POOL_MAX_CONNECTIONS           MaxConns; it lowers base's MinConns if that is above it
 //	POOL_IDLE_TIMEOUT_MS           MaxConnIdleTime; 0 is no limit
 //	POOL_CONNECTION_TIMEOUT_MS     ConnectTimeout
 //	POOL_ACQUIRE_TIMEOUT_MS        AcquireTimeout; 0 is no limit but the caller's context
-//	POOL_STATEMENT_TIMEOUT_MS      StatementTimeout; 0 leaves it to the server
+//	POOL_STATEMENT_TIMEOUT_MS      StatementTimeout; 0 leaves it to the server, or to statement_timeout of DATABASE_URL, which goes
+//	                               before base as well
 //	PGBOUNCER_HOST, PGBOUNCER_PORT take the place of the database's host and port; the port defaults to 6432
 //	PGBOUNCER_POOL_MODE            Config.PgBouncer: session, transaction or statement; with PGBOUNCER_HOST it defaults to
 //	                               transaction; alone, it says that the database's address is PgBouncer's
@@ -98,7 +100,8 @@ func FromEnvironment(base connector.Config, override ...func(*Settings)) (Settin
 	if s.PgBouncer, err = v.pgBouncer(); err != nil {
 		errs = append(errs, err)
 	}
-	if s.PgBouncer.Enabled {
+	// What a parameter of the URL says is more than the default that a variable leaves.
+	if s.PgBouncer.Enabled && (s.PgBouncer.PoolMode != "" || s.Config.PgBouncer == base.PgBouncer) {
 		s.Config.PgBouncer = s.PgBouncer.mode()
 	}
 	db := v.applyDatabase(&s.Config, &s.PgBouncer)
@@ -113,6 +116,9 @@ func FromEnvironment(base connector.Config, override ...func(*Settings)) (Settin
 	}
 	dbErrs := db.check(&s.Config)
 	errs = append(errs, dbErrs...)
+	if err := v.unverified(&s.Config); err != nil {
+		errs = append(errs, err)
+	}
 	// Where not even a plain DSN parses, Validate would tell once more of what is wrong with the environment.
 	if len(dbErrs) == 0 || parses(s.Config.DSN) {
 		if err := s.Config.Validate(); err != nil {

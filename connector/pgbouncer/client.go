@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -55,6 +57,10 @@ func (c *Client) Close() error {
 	return c.disconnect()
 }
 
+// errNoCancel refuses pgconn's request to cancel a SHOW that was given up: a console has nothing to cancel, and one that hangs
+// would be dialed once more.
+var errNoCancel = errors.New("a SHOW is not canceled")
+
 func (c *Client) disconnect() error {
 	conn := c.conn
 	c.conn = nil
@@ -98,14 +104,25 @@ func (c *Client) inTurn(ctx context.Context, what string) (*table, error) {
 // ask asks on the connection, and drops it if it was lost.
 func (c *Client) ask(ctx context.Context, what string) (*table, error) {
 	if c.conn == nil {
-		conn, err := pgconn.ConnectConfig(ctx, c.cfg)
+		cfg, connected := c.cfg.Copy(), new(atomic.Bool)
+		dial := cfg.DialFunc
+		cfg.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if connected.Load() {
+				return nil, errNoCancel
+			}
+			return dial(ctx, network, addr)
+		}
+		conn, err := pgconn.ConnectConfig(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
+		connected.Store(true)
 		c.conn = conn
 	}
 	results, err := c.conn.Exec(ctx, "SHOW "+what).ReadAll()
 	if c.conn.IsClosed() {
+		_ = c.conn.Conn().Close() // else pgconn waits on a goroutine, for 15 seconds, for what is in flight
+		<-c.conn.CleanupDone()
 		c.conn = nil
 	}
 	if err != nil {

@@ -187,6 +187,22 @@ func (c *Client) Databases(ctx context.Context) ([]Database, error) {
 	})
 }
 
+// A User is a row of SHOW USERS.
+type User struct {
+	Name string
+	// PoolMode is the user's own, which goes before that of the database; "" if there is none.
+	PoolMode string
+}
+
+// Users returns the users that PgBouncer knows. Those that its auth_query finds it knows when they have come.
+func (c *Client) Users(ctx context.Context) ([]User, error) {
+	t, err := c.show(ctx, "USERS")
+	if err != nil {
+		return nil, err
+	}
+	return each("USERS", t, func(r *row) User { return User{Name: r.text("name"), PoolMode: r.text("pool_mode")} })
+}
+
 // Settings are SHOW CONFIG: PgBouncer's settings by their names, in its own words.
 type Settings map[string]string
 
