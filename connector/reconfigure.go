@@ -44,6 +44,9 @@ func (c *Connector) Reconfigure(cfg Config) error {
 		before := *next
 		*next = cfg
 		next.keepFixed(&before)
+		if jitter := before.MaxConnLifetime / 10; before.MaxConnLifetimeJitter == jitter && cfg.MaxConnLifetimeJitter == jitter {
+			next.MaxConnLifetimeJitter = 0 // which Config made explicit: it is the default, and that of the new lifetime now
+		}
 		next.Prewarm = slices.Clone(cfg.Prewarm)
 		return errs
 	})

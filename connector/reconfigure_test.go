@@ -214,6 +214,26 @@ func TestWhatCannotChangeOrIsWrongChangesNothing(t *testing.T) {
 	}
 }
 
+func TestTheDefaultJitterFollowsTheLifetime(t *testing.T) {
+	_, c := open(t, connector.Config{})
+	cfg := c.Config()
+	cfg.MaxConnLifetime = time.Minute
+	if err := c.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Config().MaxConnLifetimeJitter; got != 6*time.Second {
+		t.Errorf("of a lifetime of a minute the jitter is %s, want a tenth", got)
+	}
+	cfg = c.Config()
+	cfg.MaxConnLifetimeJitter = time.Second
+	if err := c.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Config().MaxConnLifetimeJitter; got != time.Second {
+		t.Errorf("the jitter is %s, want what was said", got)
+	}
+}
+
 // The defaults of what only pgx's connections have are in its Config too, and are no fault of anybody's.
 func TestAPoolOfAnotherDriversConnectionsCanChangeAsWell(t *testing.T) {
 	c := connector.NewConnector(connector.Config{Connector: &nilConnector{}, MaxConns: 1})
