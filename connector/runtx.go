@@ -81,7 +81,8 @@ func (o *TxOptions) check() error {
 //   - an error that [ErrTxEnded] matches: fn ended the transaction.
 //   - an error that pgx.ErrTxCommitRollback matches: a statement failed and fn returned nil all the same. Nothing is
 //     committed.
-//   - an error that the context's error and cause match: ctx ended before COMMIT was sent.
+//   - an error that the context's error and cause match: ctx ended before RunTx sent COMMIT. If fn had sent one by itself,
+//     against the rule, the transaction is committed all the same.
 //
 // An error of fn that has a TxRetryError in it, or ErrCommitUnknown, or a [*lifecycle.AcquireError], comes from another
 // transaction or connection, which did its own waiting and trying: fn is not run again.
