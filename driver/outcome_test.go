@@ -248,10 +248,21 @@ func TestInterruptedCommitOfADrainIsUnknown(t *testing.T) {
 	f.await("the setting to hold", func() bool {
 		return f.number("select count(*) from pg_settings where name = 'synchronous_standby_names' and setting = 'nobody'") == 1
 	})
-	tx := f.written(f.ctx)
 	done := make(chan error, 1)
-	go func() { done <- tx.Commit() }()
+	commit := func() {
+		tx := f.written(f.ctx)
+		go func() { done <- tx.Commit() }()
+	}
+	commit()
 	f.await("the commit to wait", func() bool {
+		select {
+		case err := <-done: // the checkpointer has to hear of the setting as well
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit()
+		default:
+		}
 		var n int
 		if err := watcher.QueryRow(f.ctx, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'").Scan(&n); err != nil {
 			t.Fatal(err)
