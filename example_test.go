@@ -83,7 +83,7 @@ func ExampleAcquireError() {
 	db, err := poolsql.Open(poolsql.Config{
 		Connector:      idleDatabase{}, // a driver that does nothing, in place of a DSN
 		MaxConns:       1,
-		AcquireTimeout: 20 * time.Millisecond,
+		AcquireTimeout: 200 * time.Millisecond,
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -67,6 +67,9 @@ func TestUnderLoadNobodyFailsAndNobodyIsServedWhileThePoolIsSuspended(t *testing
 
 func TestWhileSuspendedAHolderGoesOnAndWhoeverLosesPatienceHearsWhy(t *testing.T) {
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 2, AcquireTimeout: 100 * time.Millisecond})
+	if err := c.Warmup(t.Context(), 1); err != nil { // a dial may take longer
+		t.Fatal(err)
+	}
 	ctx := priority.WithLabel(t.Context(), "import")
 	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
