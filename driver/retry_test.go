@@ -484,8 +484,8 @@ func TestFullServerIsWaitedForByThoseWhoMay(t *testing.T) {
 		t.Errorf("with retries: %v", err)
 	}
 	f.hundred() // on the one that there is
-	if n := f.c.Stats().TotalConns; n > 2 {
-		t.Errorf("%d connections", n)
+	if s := f.c.Stats(); s.IdleConns+s.InUseConns > 1 { // others may be on their way, to be refused
+		t.Errorf("%d connections", s.IdleConns+s.InUseConns)
 	}
 }
 
