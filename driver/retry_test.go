@@ -483,7 +483,7 @@ func TestFullServerIsWaitedForByThoseWhoMay(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("with retries: %v", err)
 	}
-	f.hundred() // on the one that there is
+	f.hundred()                                         // on the one that there is
 	if s := f.c.Stats(); s.IdleConns+s.InUseConns > 1 { // others may be on their way, to be refused
 		t.Errorf("%d connections", s.IdleConns+s.InUseConns)
 	}
