@@ -14,7 +14,6 @@ import (
 	"github.com/poolsql/poolsql/connector"
 	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/internal/testdb"
-	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
 
@@ -27,30 +26,7 @@ type bounced struct {
 	name    string  // of the database
 	t       *testing.T
 	ctx     context.Context
-	learned *events
-}
-
-// events are what an observer was told.
-type events struct {
-	mu  sync.Mutex
-	all []lifecycle.Event
-}
-
-func (e *events) Observe(event lifecycle.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.all = append(e.all, event)
-}
-
-func (e *events) of(kind lifecycle.Kind) (found []lifecycle.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, event := range e.all {
-		if event.Kind == kind {
-			found = append(found, event)
-		}
-	}
-	return found
+	learned *recorder
 }
 
 // bounce returns a pool as cfg says behind a PgBouncer in its mode, with these settings.
@@ -68,7 +44,7 @@ func bounce(t *testing.T, cfg connector.Config, settings ...string) *bounced {
 
 func bounceOn(t *testing.T, cfg connector.Config, db *testdb.DB, p *testdb.Pooler) *bounced {
 	t.Helper()
-	b := &bounced{pooler: p, name: db.Name, t: t, ctx: t.Context(), learned: new(events)}
+	b := &bounced{pooler: p, name: db.Name, t: t, ctx: t.Context(), learned: new(recorder)}
 	if cfg.ConnConfig == nil {
 		cfg.DSN = p.DSN(db.Name) + cfg.DSN
 	}

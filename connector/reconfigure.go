@@ -47,7 +47,7 @@ func (c *Connector) Reconfigure(cfg Config) error {
 		if jitter := before.MaxConnLifetime / 10; before.MaxConnLifetimeJitter == jitter && cfg.MaxConnLifetimeJitter == jitter {
 			next.MaxConnLifetimeJitter = 0 // which Config made explicit: it is the default, and that of the new lifetime now
 		}
-		next.Prewarm = slices.Clone(cfg.Prewarm)
+		next.Prewarm, next.PgBouncerParams = slices.Clone(cfg.Prewarm), slices.Clone(cfg.PgBouncerParams)
 		return errs
 	})
 }
