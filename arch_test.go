@@ -35,8 +35,8 @@ var parts = []part{
 	{dir: "priority", rank: 0, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "lifecycle", rank: 1, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "driver", name: "pooldriver", rank: 2, external: []string{pgxModule}, never: []string{"net/http"}},
-	{dir: "health", rank: 2},
-	{dir: "otel", name: "poolotel", rank: 2, external: []string{
+	{dir: "health", rank: 4},
+	{dir: "otel", name: "poolotel", rank: 4, external: []string{
 		"go.opentelemetry.io/otel", "github.com/XSAM/otelsql", "github.com/prometheus/client_golang",
 	}},
 	{dir: "connector/pgbouncer", rank: 2, external: []string{pgxModule}, never: []string{"net/http"}},
@@ -62,6 +62,8 @@ var apart = map[string][]string{
 	"examples":                 {public, "internal/testdb"},
 	"internal/docscheck":       {public},
 	"internal/integration":     {public, "internal/testdb"},
+	"internal/observability":   {public, "internal/testdb"},
+	"internal/browser":         {public, "internal/testdb"},
 	"internal/testdb/embedded": {},
 }
 
@@ -122,9 +124,9 @@ func TestTheImportRuleSeesWhatBreaksIt(t *testing.T) {
 		{"higher rank in a test", "priority/a_test.go", `"github.com/poolsql/poolsql/lifecycle"`, "lower ranks only"},
 		{"higher rank in a test that may", "driver/a_test.go", `"github.com/poolsql/poolsql/connector"`, ""},
 		{"the same without a test", "driver/a.go", `"github.com/poolsql/poolsql/connector"`, "lower ranks only"},
-		{"same rank", "health/a.go", `pooldriver "github.com/poolsql/poolsql/driver"`, "lower ranks only"},
+		{"same rank", "health/a.go", `poolotel "github.com/poolsql/poolsql/otel"`, "lower ranks only"},
 		{"the face from below", "connector/a.go", `"github.com/poolsql/poolsql"`, "lower ranks only"},
-		{"folder below a part", "otel/prom/a.go", `"github.com/poolsql/poolsql/connector"`, "lower ranks only"},
+		{"folder below a part", "otel/prom/a.go", `"github.com/poolsql/poolsql/health"`, "lower ranks only"},
 		{"new folder", "pool/a.go", `"fmt"`, "in none of this test's tables"},
 		{"unknown folder", "connector/a.go", `"github.com/poolsql/poolsql/pool"`, "in none of this test's tables"},
 		{"a module with a longer name is not ours", "internal/mono/a.go", `"github.com/poolsql/poolsqlx"`, "of others only"},

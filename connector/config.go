@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
@@ -153,8 +154,17 @@ type Config struct {
 	// time.
 	LeakStacks bool
 
-	// Observer, if set, is told what happens. lifecycle.Join makes one of several.
+	// Observer, if set, is told what happens. lifecycle.Join makes one of several, and [Connector.Observe] adds others.
 	Observer lifecycle.Observer
+	// Tracer, if set, follows each operation from before it waits for its connection: to make spans, say. Package poolotel
+	// has one.
+	Tracer pooldriver.Tracer
+	// Comment, if set, returns what is appended to a statement as a comment, nothing if it is empty: for those who look
+	// at the server's log, say. It is called for each statement of Exec and Query, under the context of its operation, and
+	// not for those made by Prepare. Where stable is set the connection keeps statements by their text; it must
+	// return one of a few texts then, as each makes another statement. A text that holds the begin or the end of a comment,
+	// or a zero byte, fails the statement. Package poolotel has one.
+	Comment func(ctx context.Context, stable bool) string
 }
 
 // Validate reports everything that is wrong with the configuration, one error a field, joined. No secret is in it.

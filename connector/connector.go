@@ -22,11 +22,12 @@ type Connector struct {
 	current atomic.Pointer[edition] // nil if err is set
 	err     error                   // what is wrong with the configuration
 
-	pool     *lifecycle.Pool[*pooldriver.Conn]
-	checkins pooldriver.Checkins
-	watch    watch
-	bouncer  bouncer
-	warming  atomic.Int32 // Warmups under way
+	observers lifecycle.Observers
+	pool      *lifecycle.Pool[*pooldriver.Conn]
+	checkins  pooldriver.Checkins
+	watch     watch
+	bouncer   bouncer
+	warming   atomic.Int32 // Warmups under way
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
 	// to add, and never together with another lock.
@@ -42,7 +43,8 @@ func NewConnector(cfg Config) *Connector {
 		return &Connector{err: err}
 	}
 	c := new(Connector)
-	c.bouncer.init(resolved, resolved.observer())
+	c.Observe(resolved.Observer)
+	c.bouncer.init(resolved, &c.observers)
 	c.current.Store(newEdition(resolved, nil, &c.bouncer))
 	c.watch.connector = c
 	pool := lifecycle.Config[*pooldriver.Conn]{
@@ -56,7 +58,7 @@ func NewConnector(cfg Config) *Connector {
 			return conn.Validate(ctx, idle, suspect)
 		},
 		Interrupt: resolved.interrupt(),
-		Observer:  resolved.observer(),
+		Observer:  &c.observers,
 	}
 	pool.Set(resolved.poolSettings())
 	c.pool, c.err = lifecycle.NewPool(pool)

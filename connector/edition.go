@@ -33,7 +33,7 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 		TransactionTimeout:       cfg.TransactionTimeout,
 		EndTimeout:               cfg.EndTimeout, CancelTimeout: cfg.CancelTimeout,
 		StatementCacheCapacity: DefaultStatementsCached, Stacks: cfg.LeakStacks,
-		Observer: cfg.observer(), Pool: cfg.Name,
+		Observers: b.observers, Pool: cfg.Name, Tracer: cfg.Tracer, Comment: cfg.Comment,
 		Pooler: pooldriver.Pooler(cfg.PgBouncer), Tracked: cfg.PgBouncerParams,
 	}
 	if cfg.ConnConfig != nil && cfg.ConnConfig.StatementCacheCapacity > 0 {
@@ -57,14 +57,6 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 
 // limited reports whether connections have a limit that the watchdog looks at.
 func (e *edition) limited() bool { return e.cfg.ConnConfig != nil && e.opts.Limited() }
-
-// observer returns who is told what happens, nil if nobody is.
-func (cfg *Config) observer() lifecycle.Observer {
-	if cfg.Observer == nil {
-		return nil
-	}
-	return redacting{cfg.Observer}
-}
 
 // poolSettings returns what the pool is to go by.
 func (cfg *Config) poolSettings() lifecycle.Settings {

@@ -31,6 +31,8 @@ var others = []other{
 	{name: "after_connect", goName: "AfterConnect", pgx: true, show: func(c *Config) string { return showSet(c.AfterConnect) }},
 	{name: "reset_session", goName: "ResetSession", pgx: true, show: func(c *Config) string { return showSet(c.ResetSession) }},
 	{name: "should_ping", goName: "ShouldPing", pgx: true, show: func(c *Config) string { return showSet(c.ShouldPing) }},
+	{name: "tracer", goName: "Tracer", show: func(c *Config) string { return showType(c.Tracer) }},
+	{name: "comment", goName: "Comment", show: func(c *Config) string { return showSet(c.Comment) }},
 	{name: "observer", goName: "Observer", show: func(c *Config) string { return showType(c.Observer) }},
 }
 

@@ -54,8 +54,8 @@ var ErrPoolerUnknown = errors.New("what answers is no server, but something like
 
 // A bouncer is what a connector knows of its PgBouncer. Its methods are for several goroutines at once.
 type bouncer struct {
-	cfg      *Config
-	observer lifecycle.Observer
+	cfg       *Config
+	observers *lifecycle.Observers
 
 	info   atomic.Pointer[PgBouncerInfo]
 	told   atomic.Bool  // the observer has heard of info
@@ -73,8 +73,8 @@ const (
 	askFailed = 10 * time.Second
 )
 
-func (b *bouncer) init(cfg *Config, observer lifecycle.Observer) {
-	b.cfg, b.observer, b.first = cfg, observer, make(chan struct{})
+func (b *bouncer) init(cfg *Config, observers *lifecycle.Observers) {
+	b.cfg, b.observers, b.first = cfg, observers, make(chan struct{})
 	info := PgBouncerInfo{}
 	if cfg.PgBouncer != NoPgBouncer {
 		info = b.choose(PgBouncerInfo{Mode: cfg.PgBouncer})
@@ -231,14 +231,14 @@ func (b *bouncer) opened(conn *pooldriver.Conn) {
 	}
 }
 
-// tell tells the observer, once.
+// tell tells the observers, once.
 func (b *bouncer) tell(info *PgBouncerInfo) {
-	if b.observer == nil || !b.told.CompareAndSwap(false, true) {
+	if !b.told.CompareAndSwap(false, true) {
 		return
 	}
 	e := lifecycle.Event{Kind: lifecycle.KindPooler, Pool: b.cfg.Name, Err: info.Err}
 	if info.Mode != NoPgBouncer {
 		e.Code = info.ExecMode.String()
 	}
-	b.observer.Observe(e)
+	b.observers.Observe(e)
 }

@@ -29,7 +29,7 @@ import (
 // EndTimeout, CancelTimeout, MaxCancels, Prewarm, ResetQuery, LeakStacks. If one of these changes, every connection is
 // replaced as by [Connector.Reset], those in use when they come back, and their holders go on as they began.
 //
-// What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, hooks and the Observer. An attempt
+// What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, hooks, the Tracer and the Observer. An attempt
 // is an error, as is whatever [Config.Validate] finds, and changes nothing. Of two closures of one function, and of two values
 // that cannot be compared, it is not seen that they are two: the old one stays. A password that changes is the affair of
 // BeforeConnect.
@@ -122,6 +122,8 @@ func (cfg *Config) fixed(b *Config) []string {
 	other("AfterConnect", sameFunction(cfg.AfterConnect, b.AfterConnect))
 	other("ResetSession", sameFunction(cfg.ResetSession, b.ResetSession))
 	other("ShouldPing", sameFunction(cfg.ShouldPing, b.ShouldPing))
+	other("Tracer", sameValue(cfg.Tracer, b.Tracer))
+	other("Comment", sameFunction(cfg.Comment, b.Comment))
 	other("Observer", sameValue(cfg.Observer, b.Observer))
 	return names
 }
@@ -130,6 +132,7 @@ func (cfg *Config) fixed(b *Config) []string {
 func (cfg *Config) keepFixed(before *Config) {
 	cfg.ConnConfig, cfg.Connector, cfg.Observer = before.ConnConfig, before.Connector, before.Observer
 	cfg.BeforeConnect, cfg.AfterConnect = before.BeforeConnect, before.AfterConnect
+	cfg.Tracer, cfg.Comment = before.Tracer, before.Comment
 	cfg.ResetSession, cfg.ShouldPing = before.ResetSession, before.ShouldPing
 }
 

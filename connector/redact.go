@@ -25,6 +25,12 @@ func (r redacting) Observe(e lifecycle.Event) {
 	r.to.Observe(e)
 }
 
+// Wants implements lifecycle.Selective.
+func (r redacting) Wants(k lifecycle.Kind) bool {
+	selective, ok := r.to.(lifecycle.Selective)
+	return !ok || selective.Wants(k)
+}
+
 // redact returns an error with err's text, in which the SQLSTATE stands for what the server said. Nothing can be
 // unwrapped from it.
 func redact(err error) error {

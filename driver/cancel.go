@@ -147,14 +147,14 @@ func (k *canceler) run(r *request, limit time.Duration) {
 		}
 		break
 	}
-	if o := k.guard.opts; o.Observer != nil && r.tries > 0 {
+	if o := k.guard.opts; r.tries > 0 {
 		e := lifecycle.Event{
 			Kind: lifecycle.KindCancel, Pool: o.Pool, Duration: mono.Since(began), Count: r.tries, Err: r.err,
 		}
 		if r.err != nil || r.loose {
 			e.Code = "failed"
 		}
-		o.Observer.Observe(e)
+		o.Observers.Observe(e)
 	}
 }
 

@@ -16,8 +16,8 @@ type Checkins struct {
 
 // report tells the observer, once, that a session had to find out about its check-in by itself.
 func (c *Checkins) report(o *Options) {
-	if c.told.CompareAndSwap(false, true) && o.Observer != nil {
-		o.Observer.Observe(lifecycle.Event{Kind: lifecycle.KindRebound, Pool: o.Pool})
+	if c.told.CompareAndSwap(false, true) {
+		o.Observers.Observe(lifecycle.Event{Kind: lifecycle.KindRebound, Pool: o.Pool})
 	}
 }
 

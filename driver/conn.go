@@ -26,6 +26,7 @@ type Conn struct {
 	stmts     stmtCache
 	pid       uint32
 	named     bool // statements are prepared by name, without being asked
+	texts     bool // something is kept by the texts of statements, unless the call has a mode of its own
 	describes bool // pgx keeps descriptions of statements that are not
 
 	// Counted is its owner's mark, under its owner's lock, that its numbers have been added to the totals.
@@ -71,6 +72,7 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 		}
 		cfg := c.pg.Config() // of the connection, and not of the pool: a hook may have changed it
 		c.named = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
+		c.texts = c.named || cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheDescribe
 		c.describes = cfg.DescriptionCacheCapacity > 0
 		c.guard = guardOf(c.pg.PgConn())
 		if opts.Pooler.shared() {

@@ -76,6 +76,8 @@ func codeOf(err error) string {
 		return "canceled"
 	case errors.Is(err, ErrBusy):
 		return "busy"
+	case errors.Is(err, errPanicked):
+		return "panic"
 	default:
 		return "other"
 	}

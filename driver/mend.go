@@ -55,14 +55,12 @@ func (c *Conn) mend() error {
 	return nil
 }
 
-// notMended tells the observer why a connection is closed that its holder thought well: nobody else would learn that
+// notMended tells the observers why a connection is closed that its holder thought well: nobody else would learn that
 // ResetQuery is wrong, say.
 func (c *Conn) notMended(id uint64, err error) {
-	if c.opts.Observer != nil {
-		c.opts.Observer.Observe(lifecycle.Event{
-			Kind: lifecycle.KindInvalid, Pool: c.opts.Pool, Resource: id, Reason: lifecycle.EndBroken, Err: err,
-		})
-	}
+	c.opts.Observers.Observe(lifecycle.Event{
+		Kind: lifecycle.KindInvalid, Pool: c.opts.Pool, Resource: id, Reason: lifecycle.EndBroken, Err: err,
+	})
 }
 
 // forgets matches statements after which the server knows no prepared statement any more.

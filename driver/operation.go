@@ -2,26 +2,14 @@ package pooldriver
 
 import (
 	"context"
-	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
 
-// An opKind is what an operation does, where that matters for how it may end.
-type opKind uint8
-
-const (
-	opStatement opKind = iota // runs a statement
-	opBegin                   // begins a transaction
-	opEnd                     // ends one
-	opRaw                     // gives the connection to a function of the caller's
-)
-
-// repeatable reports whether an operation of that kind may run again if its caller says so. The end of a transaction is
-// the end of that one, and what a function of the caller's has done nobody knows.
-func (k opKind) repeatable() bool { return k == opStatement || k == opBegin }
+// A work is what an operation does on a connection. It returns open if it leaves rows open.
+type work = func(context.Context, *Conn) (open bool, err error)
 
 // operation runs f as one operation on the session's connection: it binds, bounds, tracks, and says how it ended. What
 // certainly did not run because its connection was gone runs on another, as long as nothing else ran on the first; the
@@ -29,9 +17,14 @@ func (k opKind) repeatable() bool { return k == opStatement || k == opBegin }
 // have run is run again only if its caller declared it repeatable; see Session.again.
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
-func (s *Session) operation(
-	ctx context.Context, kind opKind, text string, f func(context.Context, *Conn) (open bool, err error),
-) error {
+func (s *Session) operation(ctx context.Context, kind OperationKind, text string, f work) error {
+	if s.opts.Tracer != nil {
+		return s.traced(ctx, kind, text, f)
+	}
+	return s.operate(ctx, kind, text, f)
+}
+
+func (s *Session) operate(ctx context.Context, kind OperationKind, text string, f work) error {
 	returned := false
 	defer func() {
 		if !returned {
@@ -55,7 +48,7 @@ func (s *Session) operation(
 	}
 	end(&s.cancel)
 	if !open {
-		s.finish(s.began, err)
+		s.finish(ctx, s.began, -1, err)
 		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
 			s.began = before
 		}
@@ -70,7 +63,7 @@ func (s *Session) operation(
 // once runs f, on another connection if it certainly did not run on the first. When it returns without a connection, there
 // was no other.
 func (s *Session) once(
-	ctx context.Context, kind opKind, o *priority.Options, f func(context.Context, *Conn) (bool, error),
+	ctx context.Context, kind OperationKind, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
 	limited, open, err = s.try(ctx, kind, o, f)
 	for err != nil && s.replaceable(limited, err) {
@@ -89,18 +82,21 @@ func (s *Session) once(
 // try runs f once. A cancel of what ran before must have ended first; the end of a transaction sees to that by itself, since
 // it is over whatever comes of it.
 func (s *Session) try(
-	ctx context.Context, kind opKind, o *priority.Options, f func(context.Context, *Conn) (bool, error),
+	ctx context.Context, kind OperationKind, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
-	if s.conn.raw && kind != opRaw { // its holder has given pgx back
+	if s.trace != nil {
+		s.trace.on(s)
+	}
+	if s.conn.raw && kind != OpDo { // its holder has given pgx back
 		s.conn.takeBack()
 	}
-	if kind != opEnd && s.conn.unsettled() {
+	if !kind.ends() && s.conn.unsettled() {
 		if err := s.conn.settle(ctx); err != nil {
 			return ctx, false, &unsentError{err}
 		}
 	}
 	limited = ctx
-	if kind == opStatement || kind == opBegin {
+	if kind.limited() {
 		if limited, err = s.limit(ctx, o); err != nil {
 			return limited, false, err
 		}
@@ -141,21 +137,29 @@ func (s *Session) begin() (before mono.Time) {
 	return before
 }
 
-// finish notes the end of an operation that began at that time. The first after a binding is timed only if that is worth
+// finish notes the end of an operation that began at that time and read so many rows, -1 if it has none. The first after a binding is timed only if that is worth
 // a look at the clock: most often the check-in follows at once, and is timed.
-func (s *Session) finish(began mono.Time, err error) {
+func (s *Session) finish(ctx context.Context, began mono.Time, rows int, err error) {
 	c := s.conn
 	if err != nil {
 		c.errors.Add(1)
 		s.consequences(err)
 	}
-	if s.ops > 1 || s.inTx || c.opts.Observer != nil {
+	kind := lifecycle.KindOperation
+	if err != nil {
+		kind = lifecycle.KindError
+	}
+	told := c.opts.Observers.Wants(kind)
+	if s.ops > 1 || s.inTx || told {
 		now := mono.Now()
 		if s.unread == 0 {
 			s.ended = now
 		}
-		if c.opts.Observer != nil {
-			s.observe(err, now.Sub(began))
+		if told {
+			c.opts.Observers.Observe(lifecycle.Event{
+				Kind: kind, Pool: c.opts.Pool, Resource: s.h.ID(), Context: ctx, Class: s.req.Class, Label: s.req.Label,
+				Tenant: s.req.Tenant, Duration: now.Sub(began), Count: rows, Code: codeOf(err),
+			})
 		}
 	}
 	if s.unread == 0 {
@@ -182,17 +186,8 @@ func (s *Session) replace(ctx context.Context, cause error) error {
 	s.conn = s.h.Value()
 	s.opts = s.conn.opts
 	s.began = s.h.Since()
+	if s.trace != nil {
+		s.trace.op.Wait += s.h.Waited()
+	}
 	return nil
-}
-
-// observe tells the observer of an operation's end.
-func (s *Session) observe(err error, took time.Duration) {
-	e := lifecycle.Event{
-		Kind: lifecycle.KindOperation, Pool: s.conn.opts.Pool, Resource: s.h.ID(),
-		Class: s.req.Class, Label: s.req.Label, Tenant: s.req.Tenant, Duration: took,
-	}
-	if err != nil {
-		e.Kind, e.Code = lifecycle.KindError, codeOf(err)
-	}
-	s.conn.opts.Observer.Observe(e)
 }

@@ -53,7 +53,11 @@ type Options struct {
 	StatementCacheCapacity int
 	// Stacks has each holder's stack kept, for the reports of leaks.
 	Stacks bool
-	// Observer, if set, is told of each operation's end; Pool is what it is told as the pool's name.
-	Observer lifecycle.Observer
-	Pool     string
+	// Observers are told of each operation's end; Pool is what they are told as the pool's name. Nil is nobody.
+	Observers *lifecycle.Observers
+	Pool      string
+	// Tracer, if set, follows each operation.
+	Tracer Tracer
+	// Comment, if set, returns what is appended to a statement as a comment: see commented.
+	Comment func(ctx context.Context, stable bool) string
 }

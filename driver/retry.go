@@ -74,8 +74,8 @@ type attempt struct {
 
 // repeat runs f again as often as it may and has to. When it returns without a connection, the operation is over.
 func (s *Session) repeat(
-	ctx, limited context.Context, kind opKind, o *priority.Options, text string,
-	f func(context.Context, *Conn) (bool, error), a *attempt, open bool, err error,
+	ctx, limited context.Context, kind OperationKind, o *priority.Options, text string,
+	f work, a *attempt, open bool, err error,
 ) (bool, error) {
 	s.opts.Retries.earn()
 	for err != nil && s.conn != nil && s.mayRepeat(limited, err) {
@@ -142,7 +142,7 @@ func (s *Session) again(ctx context.Context, o *priority.Options, text string, a
 	}
 	a.sent = a.sent || ran
 	pause := rand.N(min(retryBase<<min(a.tries-1, 16), retryCap))
-	s.finish(s.began, err)
+	s.finish(ctx, s.began, -1, err)
 	s.unbind()
 	switch deadline, ok := ctx.Deadline(); {
 	case a.tries > o.Retries:
@@ -152,9 +152,9 @@ func (s *Session) again(ctx context.Context, o *priority.Options, text string, a
 	case ran && !opts.Retries.spend(): // what did not run was no load
 		return a.giveUp("the pool's retry budget is used up: too much has failed lately for retries to help", err)
 	}
-	if opts.Observer != nil {
-		opts.Observer.Observe(lifecycle.Event{
-			Kind: lifecycle.KindRetry, Pool: opts.Pool, Class: o.Class, Label: o.Label, Tenant: o.Tenant,
+	if opts.Observers.Wants(lifecycle.KindRetry) {
+		opts.Observers.Observe(lifecycle.Event{
+			Kind: lifecycle.KindRetry, Pool: opts.Pool, Context: ctx, Class: o.Class, Label: o.Label, Tenant: o.Tenant,
 			Duration: pause, Count: a.tries + 1, Code: codeOf(err),
 		})
 	}

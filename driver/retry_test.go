@@ -194,20 +194,27 @@ func TestWhatIsNotRepeatableRunsOnce(t *testing.T) {
 
 func TestStatementThatRanOutOfTimeRunsOnce(t *testing.T) {
 	t.Parallel()
-	f := repeatable(t, 1, statementTimeout(700*time.Millisecond))
+	f := repeatable(t, 1, statementTimeout(2*time.Second), func(cfg *poolsql.Config) { cfg.CancelTimeout = patience })
 	retries := poolsql.WithRetries(f.ctx, 3)
-	canceled, cancel := context.WithCancel(retries)
-	defer cancel()
-	for i, ctx := range []context.Context{retries, poolsql.WithTimeout(retries, 300*time.Millisecond), canceled} {
-		if ctx == canceled {
-			time.AfterFunc(300*time.Millisecond, cancel)
-		}
+	for i, ctx := range []context.Context{retries, poolsql.WithTimeout(retries, 300*time.Millisecond)} {
 		_, err := f.db.ExecContext(ctx, "select nextval('runs'), pg_sleep(60)")
-		if !errors.As(err, new(*pooldriver.TimeoutError)) && !errors.As(err, new(*pooldriver.CanceledError)) {
+		if !errors.As(err, new(*pooldriver.TimeoutError)) {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
-	expired, end := context.WithTimeout(retries, 500*time.Millisecond)
+	canceled, cancel := context.WithCancel(retries)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.db.ExecContext(canceled, "select nextval('runs'), pg_sleep(60)")
+		ended <- err
+	}()
+	f.awaitSleep(f.outside()) // not while it waits for its turn
+	cancel()
+	if err := <-ended; !errors.As(err, new(*pooldriver.CanceledError)) {
+		t.Error(err)
+	}
+	expired, end := context.WithTimeout(poolsql.WithTimeout(retries, time.Minute), 4*time.Second)
 	defer end()
 	if _, err := f.db.ExecContext(expired, "select nextval('runs'), pg_sleep(60)"); !errors.As(err, new(*pooldriver.TimeoutError)) {
 		t.Error(err)

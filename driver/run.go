@@ -17,8 +17,11 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 		return nil, err
 	}
 	var res driver.Result
-	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
-		var err error
+	err := s.operation(ctx, OpExec, query, func(ctx context.Context, c *Conn) (bool, error) {
+		query, err := c.commented(ctx, query, args, st)
+		if err != nil {
+			return false, err
+		}
 		res, err = c.exec(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) { // the server refused the plan before it ran anything
 			res, err = c.exec(ctx, query, args, st)
@@ -38,7 +41,11 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 	}
 	var opened driver.Rows
 	caller := ctx
-	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, OpQuery, query, func(ctx context.Context, c *Conn) (bool, error) {
+		query, err := c.commented(ctx, query, args, st)
+		if err != nil {
+			return false, err
+		}
 		r, err := c.query(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) {
 			r, err = c.query(ctx, query, args, st)
@@ -105,6 +112,8 @@ type rows struct {
 	ctx     context.Context // the caller's
 	limited context.Context // the same with the limits of the statement
 	failed  error           // what the caller was told of why they ended
+	read    int             // how many there were so far
+	trace   *trace          // nil if nobody follows the query
 }
 
 // track returns r such that the session hears of its end. The wrapper is part of the session, so that it costs no
@@ -124,7 +133,9 @@ func (s *Session) track(ctx, limited context.Context, r driver.Rows) (wrapped dr
 	}
 	*t = rows{
 		Rows: std, session: s, conn: s.conn, epoch: s.h.Epoch(), began: s.began, cancel: cancel, ctx: ctx, limited: limited,
+		trace: s.trace,
 	}
+	s.trace = nil
 	s.unread++
 	return t, true
 }
@@ -138,6 +149,9 @@ func (r *rows) bound() bool {
 // Next implements driver.Rows.
 func (r *rows) Next(dest []driver.Value) error {
 	err := r.Rows.Next(dest)
+	if err == nil {
+		r.read++
+	}
 	if err != nil && err != io.EOF && r.bound() { //nolint:errorlint // the driver contract has it as it is
 		err = r.fail(err)
 	}
@@ -175,6 +189,11 @@ func (r *rows) Close() error {
 	bound := r.bound()
 	returned := false
 	defer func() {
+		t := r.trace
+		r.trace = nil
+		if !returned && t != nil {
+			t.end(errPanicked)
+		}
 		r.session, r.ctx, r.limited = nil, nil, nil
 		end(&r.cancel)
 		if !returned && bound {
@@ -187,9 +206,13 @@ func (r *rows) Close() error {
 			err = r.fail(err)
 		}
 		s.unread--
-		s.finish(r.began, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
+		s.finish(r.ctx, r.began, r.read, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
 	}
 	returned = true
+	if t := r.trace; t != nil {
+		t.op.Rows = int64(r.read)
+		t.end(cmp.Or(err, r.failed))
+	}
 	if bound {
 		s.pass()
 	}

@@ -66,6 +66,7 @@ type Session struct {
 	txIdle  time.Duration // how long the server lets it idle; 0 is no limit
 	idled   time.Duration // how long it did, before the operation under way
 
+	trace  *trace // of the operation under way, until its rows take it over; nil if nobody follows it
 	rows   rows
 	unread int                // rows that are open
 	cancel context.CancelFunc // ends the timer of the operation under way, until its rows take it over
@@ -119,6 +120,9 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 		return err
 	}
 	s.h, s.conn = h, h.Value()
+	if s.trace != nil {
+		s.trace.op.Wait += h.Waited()
+	}
 	s.opts = s.conn.opts // which may be others by now than when the caller began to wait
 	if s.untold {        // the check-out before this one was never checked in
 		s.untold = false
@@ -262,7 +266,7 @@ func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt
 		return nil, err
 	}
 	var st *stmt
-	err := s.operation(ctx, opStatement, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, OpPrepare, query, func(ctx context.Context, c *Conn) (bool, error) {
 		var err error
 		st, err = c.prepare(ctx, s, query)
 		return false, err
@@ -275,7 +279,7 @@ func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt
 
 // Ping implements driver.Pinger. It goes to the server. A pooled connection that turns out to be dead is replaced.
 func (s *Session) Ping(ctx context.Context) error {
-	return s.operation(ctx, opStatement, "ping", func(ctx context.Context, c *Conn) (bool, error) {
+	return s.operation(ctx, OpPing, "ping", func(ctx context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, c.can.ping(ctx)
 		}
@@ -353,7 +357,7 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 // Do lends the pgx connection to f as one operation under ctx, and returns f's error as it is.
 func (s *Session) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 	s.verbatim = true
-	return s.operation(ctx, opRaw, "do", func(_ context.Context, c *Conn) (bool, error) {
+	return s.operation(ctx, OpDo, "do", func(_ context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
 		}

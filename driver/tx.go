@@ -35,7 +35,7 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	}
 	var statement time.Duration
 	began := mono.Now()
-	err = s.operation(ctx, opBegin, begin, func(limited context.Context, c *Conn) (bool, error) {
+	err = s.operation(ctx, OpBegin, begin, func(limited context.Context, c *Conn) (bool, error) {
 		var err error
 		if c.pg == nil {
 			// Its context is the transaction's, and must live as long; a statement's timeout is not for it.
@@ -111,15 +111,15 @@ type tx Session
 // Commit implements driver.Tx. An error that is no answer of the server leaves open whether the transaction was
 // committed.
 func (t *tx) Commit() error {
-	return t.end("commit", func(inner driver.Tx) error { return inner.Commit() })
+	return t.end(OpCommit, func(inner driver.Tx) error { return inner.Commit() })
 }
 
 // Rollback implements driver.Tx.
 func (t *tx) Rollback() error {
-	return t.end("rollback", func(inner driver.Tx) error { return inner.Rollback() })
+	return t.end(OpRollback, func(inner driver.Tx) error { return inner.Rollback() })
 }
 
-func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
+func (t *tx) end(kind OperationKind, endInner func(driver.Tx) error) error {
 	s := (*Session)(t)
 	if lost := s.lost; lost != nil {
 		if s.passing { // the transaction's end is all that is seen of its check-in
@@ -132,7 +132,7 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 	}
 	inner, ended := s.tx, s.ended
 	// Nothing that the context carries may bound the end: neither its deadline nor its timeout.
-	return s.operation(context.WithoutCancel(s.txCtx), opEnd, sql, func(ctx context.Context, c *Conn) (bool, error) {
+	return s.operation(context.WithoutCancel(s.txCtx), kind, kind.String(), func(ctx context.Context, c *Conn) (bool, error) {
 		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 		defer c.txEnded()
 		if c.pg == nil {
@@ -153,12 +153,12 @@ func (t *tx) end(sql string, endInner func(driver.Tx) error) error {
 		}
 		mark := c.mark()
 		c.limit.Store(0) // nor does the server limit what a COMMIT has to do: deferred triggers, or a standby's answer
-		tag, err := c.bounded(ctx, sql, c.opts.EndTimeout)
+		tag, err := c.bounded(ctx, kind.String(), c.opts.EndTimeout)
 		err = c.truth(mark, err)
 		if err != nil && !isServerAnswer(err) {
 			c.broken = true // what state it is in nobody knows
 		}
-		if sql == "commit" {
+		if kind == OpCommit {
 			err = s.commitOutcome(tag.String(), err)
 		}
 		return false, err

@@ -11,7 +11,7 @@ import (
 // beside a round trip to a server, but a third of what a lending costs. So above paceOn lendings a second, which only
 // resources in this process allow, the clock is read once a tick and not twice a lending. What is measured then is whole
 // ticks: one hold more or less than it was, and the sum of many right, since they begin anywhere between two ticks.
-// An observer is told the time of each event, so with one the clock is always exact.
+// An observer of these is told the time of each, so with one the clock is always exact.
 const (
 	paceCheck = 1024                         // lendings between two looks at the pace
 	paceOn    = paceCheck * time.Microsecond // what they may take at most for the clock to become coarse
@@ -40,7 +40,7 @@ func (p *Pool[T]) paceLocked(now mono.Time) {
 	c := &p.clock
 	took := now.Sub(c.checked)
 	c.checked = now
-	if c.coarse.Load() != 0 || took > paceOn || p.phase != open || p.cfg.Observer != nil {
+	if c.coarse.Load() != 0 || took > paceOn || p.phase != open || p.timed() {
 		return
 	}
 	c.released = p.counts.released
@@ -57,11 +57,16 @@ func (p *Pool[T]) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := &p.clock
-	if p.phase != open || p.counts.released-c.released < paceOff {
+	if p.phase != open || p.counts.released-c.released < paceOff || p.timed() {
 		c.coarse.Store(0)
 		return
 	}
 	c.released = p.counts.released
 	c.coarse.Store(int64(mono.Now()))
 	c.ticker.Reset(paceTick)
+}
+
+// timed reports whether somebody is told how long each lending, or what happens in it, takes.
+func (p *Pool[T]) timed() bool {
+	return p.told.Wants(KindRelease) || p.told.Wants(KindAcquire) || p.told.Wants(KindOperation)
 }

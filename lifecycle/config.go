@@ -72,7 +72,7 @@ type Config[T any] struct {
 	// Reserve, AgingShare and MaxWaiting are those of [priority.Limits].
 	Reserve, AgingShare, MaxWaiting int
 
-	// Observer, if set, is told what happens.
+	// Observer, if set, is told what happens. With an [*Observers], others can be added at any time.
 	Observer Observer
 }
 

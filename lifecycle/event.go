@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,10 +15,10 @@ type Kind uint8
 // The kinds of events. Each names the fields of Event that it fills, besides Kind, Pool and, where it is about one
 // resource, Resource.
 const (
-	KindAcquire        Kind = iota + 1 // a resource was lent: Class, Label, Tenant, Wait
-	KindRelease                        // it came back: Class, Label, Tenant, Duration is how long it was held
-	KindRefuse                         // a caller was turned away: Class, Label, Tenant, Wait, Refusal, Err
-	KindTimeout                        // the same, because time ran out: Class, Label, Tenant, Wait, Refusal, Err
+	KindAcquire        Kind = iota + 1 // a resource was lent: Context, Class, Label, Tenant, Wait
+	KindRelease                        // it came back: Class, Label, Tenant, Duration is how long it was held, Wait how long its holder had queued
+	KindRefuse                         // a caller was turned away: Context, Class, Label, Tenant, Wait, Refusal, Err
+	KindTimeout                        // the same, because time ran out: Context, Class, Label, Tenant, Wait, Refusal, Err
 	KindCreate                         // a resource was created: Duration is how long that took
 	KindCreateError                    // one could not be created: Duration, Err
 	KindDestroy                        // a resource was destroyed: Reason, Duration is how old it was
@@ -32,8 +34,8 @@ const (
 	KindDrainStarted                   // no new work is taken: Count is how many are still held
 	KindDrainComplete                  // the last resource is gone
 	KindClosed                         // the pool was closed
-	KindOperation                      // an operation on a resource ended: Class, Label, Tenant, Duration, Code
-	KindError                          // the same, but it failed: Class, Label, Tenant, Duration, Code
+	KindOperation                      // an operation on a resource ended: Context, Class, Label, Tenant, Duration, Count is how many rows were read, -1 if it returns none
+	KindError                          // the same, but it failed: besides these, Code
 	KindRebound                        // a holder that nobody told of its check-in was found, and its resource taken back
 	KindHealthCheck                    // health was judged: Count is the score
 	KindHealthWarning                  // health was found wanting: Count is the score
@@ -43,7 +45,7 @@ const (
 	KindSuspended                      // lending was suspended: Count is how many are still held
 	KindResumed                        // lending was resumed: Count is how many waited for it
 	KindRetired                        // a generation of resources was retired: Count is how many there were
-	KindRetry                          // an operation is tried again: Class, Label, Tenant, Count is which try it is, Code
+	KindRetry                          // an operation is tried again: Context, Class, Label, Tenant, Count is which try it is, Code
 	KindCancel                         // the server was asked to cancel an operation: Class, Label, Tenant, Duration, Code
 	KindPooler                         // something like PgBouncer stands before the server: Code is how statements are run, Err what is wrong with that
 	numKinds
@@ -71,6 +73,8 @@ type Event struct {
 	Class   priority.Class
 	Refusal priority.Reason
 	Reason  EndReason
+	// Context is the caller's, for what it carries: a span, say. It is nil where there is no caller, and may have ended.
+	Context context.Context
 	// Pool is the pool's name.
 	Pool string
 	// Resource is the resource's id; ids start at 1 and are never used again.
@@ -107,26 +111,17 @@ func (f ObserverFunc) Observe(e Event) { f(e) }
 
 // Join returns an observer that tells all of these, in their order. Nil ones are left out; of none it returns nil.
 func Join(observers ...Observer) Observer {
-	var all joined
-	for _, o := range observers {
-		if o != nil {
-			all = append(all, o)
-		}
-	}
-	switch len(all) {
+	observers = slices.DeleteFunc(slices.Clone(observers), func(o Observer) bool { return o == nil })
+	switch len(observers) {
 	case 0:
 		return nil
 	case 1:
-		return all[0]
+		return observers[0]
 	default:
+		all := new(Observers)
+		for _, o := range observers {
+			all.Add(o)
+		}
 		return all
-	}
-}
-
-type joined []Observer
-
-func (j joined) Observe(e Event) {
-	for _, o := range j {
-		o.Observe(e)
 	}
 }

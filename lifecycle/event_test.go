@@ -38,7 +38,7 @@ var scenes = []struct {
 	}, []string{
 		"acquire pool=db resource=1 class=high label=checkout tenant=acme wait=1s",
 		"create pool=db resource=1 duration=1s",
-		"release pool=db resource=1 class=high label=checkout tenant=acme duration=3s",
+		"release pool=db resource=1 class=high label=checkout tenant=acme wait=1s duration=3s",
 		"release-unknown pool=db",
 	}},
 	{"a stale copy", func(t *testing.T, s scene) {
@@ -49,7 +49,7 @@ var scenes = []struct {
 	}, []string{
 		"acquire pool=db resource=1 label=a wait=1s",
 		"create pool=db resource=1 duration=1s",
-		"release pool=db resource=1 label=a",
+		"release pool=db resource=1 label=a wait=1s",
 		"release-unknown pool=db resource=1",
 	}},
 	{"destroyed", func(t *testing.T, s scene) {
@@ -67,8 +67,8 @@ var scenes = []struct {
 		"create pool=db resource=2 duration=1s",
 		"destroy pool=db resource=1 duration=1.5s reason=busy",
 		"destroy-error pool=db resource=2 duration=500ms reason=panicked err=no goodbye",
-		"release pool=db resource=1 label=a duration=1s",
-		"release pool=db resource=2 label=b",
+		"release pool=db resource=1 label=a wait=1s duration=1s",
+		"release pool=db resource=2 label=b wait=1s",
 	}},
 	{"a failed creation", func(t *testing.T, s scene) {
 		s.w.set(func(w *works) { w.createFails = errDown })
@@ -113,8 +113,8 @@ var scenes = []struct {
 		"create pool=db resource=2 duration=1s",
 		"destroy pool=db resource=1 duration=500ms reason=broken",
 		"invalid pool=db resource=1 reason=broken err=the socket is gone",
-		"release pool=db resource=1 label=a",
-		"release pool=db resource=2",
+		"release pool=db resource=1 label=a wait=1s",
+		"release pool=db resource=2 wait=1s",
 	}},
 	{"managed", func(t *testing.T, s scene) {
 		if err := errors.Join(s.Initialize(t.Context()), s.Warmup(t.Context(), 2), s.Resize(0, 3)); err != nil {
@@ -179,7 +179,7 @@ var scenes = []struct {
 		"destroy pool=db resource=1 duration=1.5s reason=closed",
 		"drain-complete pool=db",
 		"drain-started pool=db count=1",
-		"release pool=db resource=1 label=a duration=1s",
+		"release pool=db resource=1 label=a wait=1s duration=1s",
 	}},
 	{"suspended and retired", func(t *testing.T, s scene) {
 		h := take(t, s.Pool, "a")
@@ -192,7 +192,7 @@ var scenes = []struct {
 		"acquire pool=db resource=1 label=a wait=1s",
 		"create pool=db resource=1 duration=1s",
 		"destroy pool=db resource=1 duration=500ms reason=reset",
-		"release pool=db resource=1 label=a",
+		"release pool=db resource=1 label=a wait=1s",
 		"resumed pool=db",
 		"retired pool=db count=1",
 		"suspended pool=db count=1",
@@ -212,8 +212,8 @@ var scenes = []struct {
 		"leak pool=db resource=1 label=a duration=45s",
 		"leak pool=db resource=2 label=a duration=45s",
 		"nested pool=db label=a count=1",
-		"release pool=db resource=1 label=a duration=1m1s",
-		"release pool=db resource=2 label=a duration=1m0s",
+		"release pool=db resource=1 label=a wait=1s duration=1m1s",
+		"release pool=db resource=2 label=a wait=1s duration=1m0s",
 	}},
 	{"closed", func(t *testing.T, s scene) {
 		h := take(t, s.Pool, "a")
@@ -229,7 +229,7 @@ var scenes = []struct {
 		"destroy pool=db resource=1 duration=500ms reason=closed",
 		`refuse pool=db refusal=closed err=poolsql: pool "db": refused, closed after waiting 0s: class normal, 1 of 2 in ` +
 			`use, 0 waiting`,
-		"release pool=db resource=1 label=a",
+		"release pool=db resource=1 label=a wait=1s",
 	}},
 }
 

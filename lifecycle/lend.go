@@ -68,10 +68,11 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	}
 	p.counts.useTime += used
 	p.sched.Release(r.class)
-	if tell && p.cfg.Observer != nil {
-		p.note(&rep, Event{
-			Kind: KindRelease, Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, Duration: used,
-		})
+	tell = tell && p.told.Wants(KindRelease)
+	var by priority.Options
+	waited := r.waited
+	if tell {
+		by.Class, by.Label, by.Tenant = r.class, r.req.Label, r.req.Tenant
 	}
 	if r.owner != nil {
 		p.disownLocked(r)
@@ -90,7 +91,13 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	}
 	p.mu.Unlock()
 	b.Wake()
-	p.carryOut(&rep)
+	p.start(&rep)
+	if tell { // not by the report, which would allocate
+		p.emit(Event{
+			Kind: KindRelease, Resource: r.id, Class: by.Class, Label: by.Label, Tenant: by.Tenant, Duration: used, Wait: waited,
+		})
+	}
+	p.tell(&rep)
 }
 
 // calmLocked is told that something came back and that nobody waits: there is no crowd any more, unless the pool is

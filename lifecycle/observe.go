@@ -10,17 +10,17 @@ type report[T any] struct {
 
 // note adds an event, if anybody listens.
 func (p *Pool[T]) note(r *report[T], e Event) {
-	if p.cfg.Observer != nil {
+	if p.told.Wants(e.Kind) {
 		e.Pool = p.cfg.Name
 		r.events = append(r.events, e)
 	}
 }
 
-// emit tells the observer of e at once. It must not be called with the lock held.
+// emit tells the observers of e at once. It must not be called with the lock held.
 func (p *Pool[T]) emit(e Event) {
-	if p.cfg.Observer != nil {
+	if p.told.Wants(e.Kind) {
 		e.Pool = p.cfg.Name
-		p.cfg.Observer.Observe(e)
+		p.told.Observe(e)
 	}
 }
 
@@ -32,13 +32,23 @@ func (p *Pool[T]) carryOut(r *report[T]) {
 }
 
 func (p *Pool[T]) carryOutAll(r *report[T]) {
+	p.start(r)
+	p.tell(r)
+}
+
+// start begins what is to be created and destroyed.
+func (p *Pool[T]) start(r *report[T]) {
 	for _, res := range r.create {
 		go p.create(res)
 	}
 	for _, res := range r.destroy {
 		go p.destroy(res)
 	}
+}
+
+// tell tells the observers, who may panic: whatever has to be done is done before.
+func (p *Pool[T]) tell(r *report[T]) {
 	for _, e := range r.events {
-		p.cfg.Observer.Observe(e)
+		p.told.Observe(e)
 	}
 }

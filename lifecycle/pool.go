@@ -23,7 +23,8 @@ const (
 // A Pool keeps resources, lends each to one holder at a time, and lends them in the order that package priority has.
 // Safe for concurrent use.
 type Pool[T any] struct {
-	cfg Config[T] // private copy with defaults; what of it is in Settings is guarded by mu
+	cfg  Config[T]  // private copy with defaults; what of it is in Settings is guarded by mu
+	told *Observers // what happens
 
 	ctx    context.Context // of creations; ended by Close and Drain
 	cancel context.CancelFunc
@@ -88,6 +89,7 @@ func NewPool[T any](cfg Config[T]) (*Pool[T], error) {
 		cfg:  cfg.withDefaults(),
 		all:  make(map[uint64]*resource[T]),
 		gone: make(chan struct{}),
+		told: audienceOf(cfg.Observer),
 	}
 	p.allowance = min(baseAllowance, p.cfg.MaxCreating)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -112,7 +114,7 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Handle[T], error) {
 func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], error) {
 	if ctx.Err() != nil {
 		reason, cause := priority.ReasonOf(ctx)
-		return Handle[T]{}, p.turnAway(req, mono.Now(), reason, cause)
+		return Handle[T]{}, p.turnAway(ctx, req, mono.Now(), reason, cause)
 	}
 	if req.Owner != nil {
 		p.arrive(ctx, req)

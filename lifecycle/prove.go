@@ -9,7 +9,7 @@ import (
 
 // handOut makes sure that what was lent is good, replacing it as often as need be, and tells the observer.
 func (p *Pool[T]) handOut(ctx context.Context, h Handle[T], req *Request, came mono.Time) (Handle[T], error) {
-	if p.cfg.Validate == nil && p.cfg.Observer == nil {
+	if p.cfg.Validate == nil && !p.told.Wants(KindAcquire) {
 		return h, nil
 	}
 	return p.handOutWith(ctx, h, req, came)
@@ -27,9 +27,9 @@ func (p *Pool[T]) handOutWith(ctx context.Context, h Handle[T], req *Request, ca
 	if err := p.prove(ctx, &h, req, came); err != nil {
 		return Handle[T]{}, err
 	}
-	if p.cfg.Observer != nil {
+	if p.told.Wants(KindAcquire) {
 		p.emit(Event{
-			Kind: KindAcquire, Resource: h.res.id, Class: req.Class, Label: req.Label, Tenant: req.Tenant,
+			Kind: KindAcquire, Resource: h.res.id, Context: ctx, Class: req.Class, Label: req.Label, Tenant: req.Tenant,
 			Wait: mono.Since(came),
 		})
 	}
@@ -100,7 +100,7 @@ func (p *Pool[T]) replace(
 	}
 	if ctx.Err() != nil {
 		reason, cause := priority.ReasonOf(ctx)
-		return p.turnAway(req, came, reason, cause)
+		return p.turnAway(ctx, req, came, reason, cause)
 	}
 	next, err := p.queue(ctx, req, came, true)
 	if err != nil {

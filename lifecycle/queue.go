@@ -19,10 +19,14 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 	p.mu.Lock()
 	if p.phase != open {
 		p.mu.Unlock()
-		return Handle[T]{}, p.turnAway(req, since, priority.Closed, p.shutCause())
+		return Handle[T]{}, p.turnAway(ctx, req, since, priority.Closed, p.shutCause())
 	}
 	if p.sched.TryAdmit(req.Class) {
-		r := p.lendLocked(req, req.Class, req.Particular(), mono.Now())
+		now := mono.Now()
+		r := p.lendLocked(req, req.Class, req.Particular(), now)
+		if again {
+			r.waited = max(0, now.Sub(since))
+		}
 		h := Handle[T]{pool: p, res: r, epoch: r.epoch}
 		p.mu.Unlock()
 		return h, nil
@@ -31,12 +35,12 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 		p.sched.RefuseAll(priority.Unavailable, err, true, &b) // it is as hopeless for them
 		p.mu.Unlock()
 		b.Wake()
-		return Handle[T]{}, p.turnAway(req, since, priority.Unavailable, err)
+		return Handle[T]{}, p.turnAway(ctx, req, since, priority.Unavailable, err)
 	}
 	if req.Owner != nil {
 		if n, _ := p.deadlockLocked(req.Owner, req.Class); n > 0 {
 			p.mu.Unlock()
-			return Handle[T]{}, p.turnAway(req, since, priority.Deadlock, deadlockError(n))
+			return Handle[T]{}, p.turnAway(ctx, req, since, priority.Deadlock, deadlockError(n))
 		}
 	}
 	if !p.crowded.Load() {
@@ -57,14 +61,14 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 	b.Wake()
 	p.carryOut(&rep)
 	if !queued {
-		return Handle[T]{}, p.describe(req, w.Refusal(ctx, &req.Options))
+		return Handle[T]{}, p.describe(ctx, req, w.Refusal(ctx, &req.Options))
 	}
 
 	if !w.Wait(ctx) && !p.leave(ctx, w, req) {
-		return Handle[T]{}, p.describe(req, w.Refusal(ctx, &req.Options))
+		return Handle[T]{}, p.describe(ctx, req, w.Refusal(ctx, &req.Options))
 	}
 	if !w.Granted() {
-		return Handle[T]{}, p.describe(req, w.Refusal(ctx, &req.Options))
+		return Handle[T]{}, p.describe(ctx, req, w.Refusal(ctx, &req.Options))
 	}
 	r := w.Value().(*resource[T])
 	return Handle[T]{pool: p, res: r, epoch: r.epoch}, nil

@@ -1,24 +1,26 @@
 package lifecycle
 
 import (
+	"context"
+
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/priority"
 )
 
 // turnAway counts and describes a refusal that did not come from the queue.
-func (p *Pool[T]) turnAway(req *Request, since mono.Time, reason priority.Reason, cause error) error {
+func (p *Pool[T]) turnAway(ctx context.Context, req *Request, since mono.Time, reason priority.Reason, cause error) error {
 	p.mu.Lock()
 	p.sched.CountRefusal(req.Class, reason)
 	depth := p.sched.Waiting()
 	p.mu.Unlock()
-	return p.describe(req, &priority.RefusedError{
+	return p.describe(ctx, req, &priority.RefusedError{
 		Reason: reason, Class: req.Class, Tenant: req.Tenant, Label: req.Label,
 		Waited: mono.Since(since), Depth: depth, Cause: cause,
 	})
 }
 
 // describe completes a refusal with what the pool knows, and tells the observer.
-func (p *Pool[T]) describe(req *Request, refused *priority.RefusedError) error {
+func (p *Pool[T]) describe(ctx context.Context, req *Request, refused *priority.RefusedError) error {
 	now := mono.Now()
 	e := &AcquireError{Pool: p.cfg.Name, Refused: refused}
 	p.mu.Lock()
@@ -38,7 +40,7 @@ func (p *Pool[T]) describe(req *Request, refused *priority.RefusedError) error {
 		kind = KindTimeout
 	}
 	p.emit(Event{
-		Kind: kind, Class: req.Class, Label: req.Label, Tenant: req.Tenant,
+		Kind: kind, Context: ctx, Class: req.Class, Label: req.Label, Tenant: req.Tenant,
 		Wait: refused.Waited, Refusal: refused.Reason, Err: e,
 	})
 	return e

@@ -1,0 +1,42 @@
+package connector
+
+import (
+	"context"
+
+	pooldriver "github.com/poolsql/poolsql/driver"
+	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
+)
+
+// Observe has o told what happens from now on, beside [Config].Observer, until stop is called. An event that is under way
+// when stop returns may still be told. What it is told holds no data, as everything that observers are told here.
+func (c *Connector) Observe(o lifecycle.Observer) (stop func()) {
+	if o == nil {
+		return func() {}
+	}
+	return c.observers.Add(redacting{o})
+}
+
+// Tell tells those who observe the pool of something that was found out about it elsewhere: by a package that judges its
+// health, say. The event's Pool is set to the pool's name.
+func (c *Connector) Tell(e lifecycle.Event) {
+	if cfg := c.current.Load(); cfg != nil {
+		e.Pool = cfg.cfg.Name
+		c.observers.Observe(e)
+	}
+}
+
+// Ping makes one round trip on a connection of the pool, of class High unless ctx says otherwise: so a reserve for that
+// class is there for it too. It waits like every caller: if it fails with a [*lifecycle.AcquireError], no connection could
+// be had, and the database was not asked.
+func (c *Connector) Ping(ctx context.Context) error {
+	if err := c.Err(); err != nil {
+		return err
+	}
+	if priority.Peek(ctx) == nil {
+		ctx = priority.WithLabel(priority.WithClass(ctx, priority.High), "ping")
+	}
+	s := pooldriver.NewSession(ctx, source{c})
+	defer s.Close()
+	return s.Ping(ctx)
+}
