@@ -22,7 +22,7 @@ type Connector struct {
 	current atomic.Pointer[edition] // nil if err is set
 	err     error                   // what is wrong with the configuration
 
-	observers lifecycle.Observers
+	observers *lifecycle.Observers
 	pool      *lifecycle.Pool[*pooldriver.Conn]
 	checkins  pooldriver.Checkins
 	watch     watch
@@ -42,9 +42,9 @@ func NewConnector(cfg Config) *Connector {
 	if err != nil {
 		return &Connector{err: err}
 	}
-	c := new(Connector)
-	c.Observe(resolved.Observer)
-	c.bouncer.init(resolved, &c.observers)
+	c := &Connector{observers: lifecycle.NewObservers(redactEvent)}
+	c.observers.Add(resolved.Observer)
+	c.bouncer.init(resolved, c.observers)
 	c.current.Store(newEdition(resolved, nil, &c.bouncer))
 	c.watch.connector = c
 	pool := lifecycle.Config[*pooldriver.Conn]{
@@ -58,7 +58,7 @@ func NewConnector(cfg Config) *Connector {
 			return conn.Validate(ctx, idle, suspect)
 		},
 		Interrupt: resolved.interrupt(),
-		Observer:  &c.observers,
+		Observer:  c.observers,
 	}
 	pool.Set(resolved.poolSettings())
 	c.pool, c.err = lifecycle.NewPool(pool)

@@ -11,10 +11,10 @@ import (
 // Observe has o told what happens from now on, beside [Config].Observer, until stop is called. An event that is under way
 // when stop returns may still be told. What it is told holds no data, as everything that observers are told here.
 func (c *Connector) Observe(o lifecycle.Observer) (stop func()) {
-	if o == nil {
-		return func() {}
+	if c.Err() != nil {
+		return func() {} // there will be nothing to tell
 	}
-	return c.observers.Add(redacting{o})
+	return c.observers.Add(o)
 }
 
 // Tell tells those who observe the pool of something that was found out about it elsewhere: by a package that judges its

@@ -10,25 +10,16 @@ import (
 	"github.com/poolsql/poolsql/lifecycle"
 )
 
-// redacting passes events on without data: what a server said is taken out of their errors, as it may quote some, and
-// the literals out of their statements. The caller whose statement failed gets the server's error as it is; nobody else
-// does.
-type redacting struct{ to lifecycle.Observer }
-
-func (r redacting) Observe(e lifecycle.Event) {
+// redactEvent takes the data out of an event before anybody is told of it: what a server said out of its error, as it may quote
+// some, and the literals out of its statement. The caller whose statement failed gets the server's error as it is; nobody
+// else does.
+func redactEvent(e *lifecycle.Event) {
 	if e.Err != nil {
 		e.Err = redact(e.Err)
 	}
 	if e.Detail != "" {
 		e.Detail = sqltext.Strip(e.Detail)
 	}
-	r.to.Observe(e)
-}
-
-// Wants implements lifecycle.Selective.
-func (r redacting) Wants(k lifecycle.Kind) bool {
-	selective, ok := r.to.(lifecycle.Selective)
-	return !ok || selective.Wants(k)
 }
 
 // redact returns an error with err's text, in which the SQLSTATE stands for what the server said. Nothing can be

@@ -39,7 +39,7 @@ type Stats struct {
 
 	// WaitTime, UseTime, QueryTime and ConnectTime are sums: of the waits of those who had to wait and were served, of
 	// the time that connections were held, of the time of that in which operations ran, of the time that connecting
-	// took. Where nothing observes, the only operation of a *sql.Conn counts until its Close.
+	// took. The first operation of a *sql.Conn outside a transaction counts until the next one, or its Close.
 	WaitTime, UseTime, QueryTime, ConnectTime time.Duration
 	// AvgAcquireTime is WaitTime over AcquireCount, AvgQueryTime is QueryTime over QueryCount.
 	AvgAcquireTime, AvgQueryTime time.Duration

@@ -58,12 +58,13 @@ func (c *Conn) harmless(ctx context.Context, err error) error {
 // codeOf returns the SQLSTATE of err or, where it has none, a word for what kind of failure it is. The server's own text
 // may quote data, so nothing else of it is shown to observers.
 func codeOf(err error) string {
+	if err == nil { // before anything that allocates
+		return ""
+	}
 	var pgErr *pgconn.PgError
 	var timeout *TimeoutError
 	var canceled *CanceledError
 	switch {
-	case err == nil:
-		return ""
 	case errors.As(err, &timeout):
 		return "timeout"
 	case errors.As(err, &canceled):

@@ -150,9 +150,9 @@ func (s *Session) finish(ctx context.Context, began mono.Time, rows int, err err
 		kind = lifecycle.KindError
 	}
 	told := c.opts.Observers.Wants(kind)
-	if s.ops > 1 || s.inTx || told {
+	if counted := s.ops > 1 || s.inTx; counted || told {
 		now := mono.Now()
-		if s.unread == 0 {
+		if counted && s.unread == 0 {
 			s.ended = now
 		}
 		if told {

@@ -19,7 +19,12 @@ type Selective interface {
 type Observers struct {
 	mu      sync.Mutex // held to exchange the audience, while nobody is called
 	present atomic.Pointer[audience]
+	edit    func(*Event) // of events with an error or a detail; nil is as they are
 }
+
+// NewObservers returns Observers, nobody as yet, who are told of events as edit leaves them: it is called for each with an
+// error, or with a detail, on whatever goroutine that happens.
+func NewObservers(edit func(*Event)) *Observers { return &Observers{edit: edit} }
 
 // audienceOf returns o as Observers: itself, if it is that already, so that whoever made it can add to it.
 func audienceOf(o Observer) *Observers {
@@ -113,9 +118,20 @@ func (l *Observers) Observe(e Event) {
 	if a == nil {
 		return
 	}
+	if l.edit != nil && (e.Err != nil || e.Detail != "") && a.wants.has(e.Kind) {
+		e = edited(l.edit, e)
+	}
 	for _, m := range a.members {
 		if m.wants.has(e.Kind) {
 			m.Observe(e)
 		}
 	}
+}
+
+// edited returns e as edit leaves it. It is on its own since its e is on the heap, and that of the common case is not.
+//
+//go:noinline
+func edited(edit func(*Event), e Event) Event {
+	edit(&e)
+	return e
 }
