@@ -116,7 +116,8 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 func (c *Connector) Driver() driver.Driver { return Driver{c} }
 
 // Config returns a copy of the configuration in force, the parameters of its DSN and the defaults set. It has a ConnConfig
-// even if it was made with a DSN. It is the zero value if the configuration is bad. It is what [Connector.Reconfigure] takes.
+// even if it was made with a DSN. It is the zero value if the configuration is bad. It is what [Connector.Reconfigure]
+// takes, and NewConnector.
 func (c *Connector) Config() Config {
 	e := c.current.Load()
 	if e == nil {

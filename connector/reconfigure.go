@@ -30,7 +30,7 @@ import (
 // replaced as by [Connector.Reset], those in use when they come back, and their holders go on as they began.
 //
 // What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, hooks, the Tracer and the Observer. An attempt
-// is an error, as is whatever [Config.Validate] finds, and changes nothing. Of two closures of one function, and of two values
+// is an error, as is whatever [Config.Validate] finds, and changes nothing. After Close and Drain it fails with [priority.ErrClosed]. Of two closures of one function, and of two values
 // that cannot be compared, it is not seen that they are two: the old one stays. A password that changes is the affair of
 // BeforeConnect.
 //
@@ -89,7 +89,7 @@ func (c *Connector) reconfigure(change func(*Config) []error) error {
 	for in := (*edition)(nil); in != c.current.Load(); {
 		in = c.current.Load()
 		if err := c.pool.Configure(in.cfg.poolSettings()); err != nil {
-			return err
+			return fmt.Errorf("poolsql: pool %q: %w", in.cfg.Name, err)
 		}
 	}
 	if old.cfg.startsOtherwise(next.cfg) {

@@ -302,3 +302,37 @@ func TestStressReconfiguringLosesNoCallerAndKeepsTheMaximum(t *testing.T) {
 	db.Close()
 	<-c.Done()
 }
+
+func TestAPoolThatIsShutCannotChange(t *testing.T) {
+	db, c := open(t, connector.Config{MaxConns: 3})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := c.Config()
+	cfg.MaxConns = 5
+	for what, err := range map[string]error{"Reconfigure": c.Reconfigure(cfg), "Resize": c.Resize(0, 5)} {
+		if !errors.Is(err, priority.ErrClosed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// What Config returns makes another pool of the same kind.
+func TestAConfigurationInForceCanBeUsedAgain(t *testing.T) {
+	_, c := open(t, connector.Config{MaxConns: 3})
+	cfg := c.Config()
+	cfg.Name, cfg.ConnConfig.RuntimeParams["application_name"] = "twin", "twin"
+	db, err := connector.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var name string
+	if err := db.QueryRowContext(t.Context(), "show application_name").Scan(&name); err != nil || name != "twin" {
+		t.Errorf("application_name is %q, %v: what was changed in ConnConfig counts", name, err)
+	}
+	cfg.DSN += "&connect_timeout=3"
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "exactly one") {
+		t.Errorf("a DSN that says something else than ConnConfig: %v", err)
+	}
+}

@@ -32,6 +32,9 @@ func (cfg *Config) resolveSource() error {
 	if cfg.Connector != nil {
 		given = append(given, "Connector")
 	}
+	if len(given) == 2 && cfg.madeOfDSN() { // as Connector.Config returns it
+		given = given[1:]
+	}
 	switch {
 	case len(given) == 0:
 		return errors.New("none of DSN, ConnConfig and Connector is set: set the one that says what to connect to")
@@ -42,7 +45,7 @@ func (cfg *Config) resolveSource() error {
 			return fmt.Errorf("Connector is a nil %T", cfg.Connector)
 		}
 		return nil
-	case cfg.DSN != "":
+	case cfg.ConnConfig == nil:
 		if err := cfg.parseDSN(); err != nil {
 			return err
 		}
@@ -58,6 +61,12 @@ func (cfg *Config) resolveSource() error {
 		}
 	}
 	return nil
+}
+
+// madeOfDSN reports whether ConnConfig is what DSN was parsed to, so that the two do not contradict each other. What was
+// changed in it since counts.
+func (cfg *Config) madeOfDSN() bool {
+	return cfg.DSN != "" && cfg.ConnConfig != nil && cfg.ConnConfig.ConnString() == cfg.DSN
 }
 
 // setServerTimeout makes limit a start-up parameter, if it is set.

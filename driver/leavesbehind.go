@@ -17,7 +17,11 @@ func (o *Options) leavesBehind(query string, inTx bool) (what, instead string) {
 	first, rest := word(query)
 	switch {
 	case is(first, "select"):
-		if next, _ := word(rest); len(next) > len("pg_") && is(next[:len("pg_")], "pg_") {
+		next, after := word(rest)
+		if is(next, "pg_catalog") && strings.HasPrefix(after, ".") {
+			next, _ = word(after[1:])
+		}
+		if len(next) > len("pg_") && is(next[:len("pg_")], "pg_") {
 			return advisoryLock(next)
 		}
 	case is(first, "set"):

@@ -48,7 +48,7 @@ func (p *Pool[T]) Settings() Settings {
 }
 
 // Configure puts s in force while the pool is in use, all of it at the same instant. It fails, and changes nothing, if s
-// contradicts itself.
+// contradicts itself, or, with an error that [priority.ErrClosed] matches, if the pool is shut.
 //
 // Nobody who waits or holds something loses it: resources above a lowered maximum are destroyed, idle ones at once, held
 // ones when they come back; those above a lowered MaxWaiting stay in the queue. Who waits is served by the new reserve at
@@ -63,11 +63,17 @@ func (p *Pool[T]) Resize(minimum, maximum int) error {
 	return p.configure(func(cfg *Config[T]) { cfg.Min, cfg.Max = minimum, maximum })
 }
 
+var errShut = fmt.Errorf("lifecycle: the pool is shut: %w", priority.ErrClosed)
+
 func (p *Pool[T]) configure(change func(*Config[T])) error {
 	now := mono.Now()
 	var b priority.Batch
 	var rep report[T]
 	p.mu.Lock()
+	if p.phase != open {
+		p.mu.Unlock()
+		return errShut
+	}
 	cfg := p.cfg
 	change(&cfg)
 	if err := cfg.validate(); err != nil {

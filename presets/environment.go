@@ -34,7 +34,8 @@ type Settings struct {
 
 // PgBouncer says that connections lead to a PgBouncer.
 type PgBouncer struct {
-	// Enabled is whether there is one: PGBOUNCER_HOST or PGBOUNCER_POOL_MODE is set.
+	// Enabled is whether there is one: PGBOUNCER_HOST or PGBOUNCER_POOL_MODE is set, pool_pgbouncer in DATABASE_URL, or
+	// PgBouncer in base.
 	Enabled bool
 	// Host and Port are where it is, and in Config.DSN already. They are zero if only its mode was said: then the
 	// database's own host and port are PgBouncer's.
@@ -60,7 +61,7 @@ type PgBouncer struct {
 //	POOL_MIN_CONNECTIONS           MinConns
 //	POOL_MAX_CONNECTIONS           MaxConns; it lowers base's MinConns if that is above it
 //	POOL_IDLE_TIMEOUT_MS           MaxConnIdleTime; 0 is no limit
-//	POOL_CONNECTION_TIMEOUT_MS     ConnectTimeout
+//	POOL_CONNECTION_TIMEOUT_MS     ConnectTimeout; connect_timeout of DATABASE_URL bounds each host besides, and the shorter counts
 //	POOL_ACQUIRE_TIMEOUT_MS        AcquireTimeout; 0 is no limit but the caller's context
 //	POOL_STATEMENT_TIMEOUT_MS      StatementTimeout; 0 leaves it to the server, or to statement_timeout of DATABASE_URL, which goes
 //	                               before base as well
@@ -103,6 +104,9 @@ func FromEnvironment(base connector.Config, override ...func(*Settings)) (Settin
 	// What a parameter of the URL says is more than the default that a variable leaves.
 	if s.PgBouncer.Enabled && (s.PgBouncer.PoolMode != "" || s.Config.PgBouncer == base.PgBouncer) {
 		s.Config.PgBouncer = s.PgBouncer.mode()
+	}
+	if s.Config.PgBouncer != connector.NoPgBouncer && !s.PgBouncer.Enabled {
+		s.PgBouncer.Enabled, s.PgBouncer.PoolMode = true, s.Config.PgBouncer.String()
 	}
 	db := v.applyDatabase(&s.Config, &s.PgBouncer)
 	if v.HealthCheckInterval != nil {

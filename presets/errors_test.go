@@ -174,7 +174,7 @@ func TestEnvironmentDoesNotReplaceAConnectorSilently(t *testing.T) {
 
 func TestConfigThatSaysTwoThingsIsToldSo(t *testing.T) {
 	environment(t, nil)
-	_, err := presets.FromEnvironment(connector.Config{DSN: "postgres://localhost", ConnConfig: mustParse(t, "postgres://localhost")})
+	_, err := presets.FromEnvironment(connector.Config{DSN: "postgres://localhost", ConnConfig: mustParse(t, "postgres://elsewhere")})
 	if err == nil || !strings.Contains(err.Error(), "DSN and ConnConfig are set") {
 		t.Errorf("got %v", err)
 	}

@@ -26,9 +26,14 @@ func TestThePoolReckonsWithThePoolModeOfTheEnvironment(t *testing.T) {
 		{base, []string{"PGBOUNCER_HOST", "bouncer"}, connector.PoolTransaction},
 		{connector.Config{}, []string{"PGBOUNCER_HOST", "bouncer", "PGBOUNCER_POOL_MODE", "Session"}, connector.PoolSession},
 		{base, []string{"PGBOUNCER_POOL_MODE", "statement"}, connector.PoolStatement},
+		{connector.Config{}, []string{"DATABASE_URL", "postgres://db?pool_pgbouncer=session"}, connector.PoolSession},
 	} {
-		if s := read(t, c.base, with(map[string]string{"DATABASE_HOST": "db"}, c.vars...)); s.Config.PgBouncer != c.want {
+		s := read(t, c.base, with(map[string]string{"DATABASE_HOST": "db"}, c.vars...))
+		if s.Config.PgBouncer != c.want {
 			t.Errorf("%v: %s, want %s", c.vars, s.Config.PgBouncer, c.want)
+		}
+		if s.PgBouncer.Enabled != (c.want != connector.NoPgBouncer) {
+			t.Errorf("%v: the settings say of a PgBouncer %+v", c.vars, s.PgBouncer)
 		}
 	}
 }
