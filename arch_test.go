@@ -71,12 +71,13 @@ var apart = map[string][]string{
 // scaffolds. A test of a lower part may look at it through a higher one where the lower part alone would have to be
 // mocked; it stands here so that each such look upward was a decision.
 var allowedInTests = map[string][]string{
-	"driver":       {"connector", "", "github.com/DATA-DOG/go-sqlmock"}, // the last is what users put inside in their tests
-	"priority":     {"database/sql/driver", "net"},                      // its errors must match, or not match, what these have
-	"internal/dsn": {pgxModule},                                         // which must read what it reads
-	"lifecycle":    {"net"},                                             // so must its, and an example keeps network connections
-	"presets":      {"github.com/DATA-DOG/go-sqlmock"},                  // an inner driver that no DSN stands beside
-	"":             {pgxModule},
+	"driver":       {"connector", "", "github.com/DATA-DOG/go-sqlmock"},                   // the last is what users put inside in their tests
+	"priority":     {"database/sql/driver", "net"},                                        // its errors must match, or not match, what these have
+	"internal/dsn": {pgxModule},                                                           // which must read what it reads
+	"lifecycle":    {"net"},                                                               // so must its, and an example keeps network connections
+	"presets":      {"github.com/DATA-DOG/go-sqlmock", "net/http"},                        // an inner driver that no DSN stands beside; a scrape
+	"otel":         {pgxModule},                                                           // execution modes decide about comments
+	"":             {pgxModule, "health", "otel", "go.opentelemetry.io/otel", "net/http"}, // whatever shows something to others
 }
 
 // aliases are the names under which the packages are imported whose clause, or whose folder, other packages have too. ""

@@ -3,10 +3,14 @@ package poolsql_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strconv"
@@ -17,9 +21,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/poolsql/poolsql"
+	"github.com/poolsql/poolsql/health"
 	"github.com/poolsql/poolsql/internal/testdb"
+	"github.com/poolsql/poolsql/lifecycle"
+	poolotel "github.com/poolsql/poolsql/otel"
 )
 
 // The invariants of docs/design.md, one test each, by their numbers. Each looks at the whole, on a real server and under
@@ -450,15 +459,32 @@ func TestInvariant8NothingToldToOthersHoldsASecret(t *testing.T) {
 		defer mu.Unlock()
 		fmt.Fprintf(&told, "%+v\n", what)
 	}
+	log := writerFunc(func(line []byte) { tell(string(line)) })
+	logger := lifecycle.NewLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), lifecycle.LogOptions{})
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	db, c, _ := openAll(t, poolsql.Config{
 		MaxConns: 1, LeakThreshold: 10 * time.Millisecond, StatementTimeout: time.Minute,
-		Observer: poolsql.ObserverFunc(func(e poolsql.Event) {
+		Tracer: poolotel.NewTracer(poolotel.WithTracerProvider(provider), poolotel.WithQueryText()),
+		Observer: lifecycle.Join(logger, poolsql.ObserverFunc(func(e poolsql.Event) {
 			tell(e)
 			if e.Err != nil {
 				tell(e.Err.Error())
 			}
-		}),
+		})),
 	})
+	metrics := poolotel.Handler(c)
+	monitor, err := health.New(c, health.Config{ShowQueries: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	monitor.Start()
+	defer monitor.Close()
+	answer := func(h http.Handler) string {
+		r := httptest.NewRecorder()
+		h.ServeHTTP(r, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		return r.Body.String()
+	}
 	ctx := t.Context()
 	statements := []struct {
 		sql  string
@@ -480,6 +506,11 @@ func TestInvariant8NothingToldToOthersHoldsASecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	tx.ExecContext(ctx, "select '"+secret+"'")
+	report, err := json.Marshal(monitor.Report())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]string{"report": string(report), "page": answer(monitor.Page())}
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond) // the transaction has the only connection
 	defer cancel()
 	_, err = db.ExecContext(short, "select '"+secret+"'")
@@ -497,6 +528,21 @@ func TestInvariant8NothingToldToOthersHoldsASecret(t *testing.T) {
 		broken.Close()
 	}
 	tell(err)
+	logger.Flush()
+	shown["spans"], shown["metrics"] = fmt.Sprintf("%+v", spans.GetSpans()), answer(metrics)
+	for where, want := range map[string]string{
+		"report": "select ?", "page": "select ?", "spans": "select ?", "metrics": `error_type="22012"`,
+	} {
+		if !strings.Contains(shown[where], want) {
+			t.Errorf("nothing was shown in the %s: %s", where, shown[where])
+		}
+		tell(shown[where])
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if !strings.Contains(told.String(), "level=DEBUG") {
+		t.Error("nothing was logged")
+	}
 	if strings.Contains(told.String(), secret) {
 		for _, line := range strings.Split(told.String(), "\n") {
 			if strings.Contains(line, secret) {
@@ -507,6 +553,13 @@ func TestInvariant8NothingToldToOthersHoldsASecret(t *testing.T) {
 	if !strings.Contains(told.String(), "select ?") {
 		t.Error("no statement was told at all, not even without its literals")
 	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
 }
 
 func mustExec(t *testing.T, db *sql.DB, query string) {
