@@ -119,14 +119,21 @@ func (c *checker) compile(b block, text string, before int, partial bool) []stri
 	return faults
 }
 
-func TestEveryGoBlockOfTheReadmeCompiles(t *testing.T) {
-	readme, err := os.ReadFile(root + "README.md")
-	if err != nil {
-		t.Fatal(err)
+func TestEveryGoBlockCompiles(t *testing.T) {
+	var blocks []block
+	for _, name := range documents(t) {
+		document, err := os.ReadFile(root + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := goBlocks(name, string(document))
+		if n := strings.Count(string(document), "```go"); len(found) != n {
+			t.Fatalf("%s: found %d blocks of %d", name, len(found), n)
+		}
+		blocks = append(blocks, found...)
 	}
-	blocks := goBlocks("README.md", string(readme))
-	if n := strings.Count(string(readme), "```go"); len(blocks) != n || n == 0 {
-		t.Fatalf("found %d blocks of %d", len(blocks), n)
+	if len(blocks) < 20 {
+		t.Fatalf("found %d blocks in all", len(blocks))
 	}
 	c := newChecker(t)
 	for _, b := range blocks {

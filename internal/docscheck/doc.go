@@ -1,3 +1,3 @@
-// Package docscheck holds the tests of the prose: the Go code in README.md compiles, and what the documents name exists.
-// It is a module of its own because README.md shows sqlx and GORM, which the library must not depend on.
+// Package docscheck holds the tests of the prose: their Go code compiles, and what the documents name exists.
+// It is a module of its own because they show sqlx and GORM, which the library must not depend on.
 package docscheck

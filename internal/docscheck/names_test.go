@@ -13,7 +13,21 @@ import (
 // root is where the documents are.
 const root = "../../"
 
-var documents = []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md"}
+// documents returns the names of all pages of prose.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		found, err := filepath.Glob(root + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d pages, %v", pattern, len(found), err)
+		}
+		for _, path := range found {
+			all = append(all, filepath.ToSlash(strings.TrimPrefix(path, filepath.Clean(root)+"/")))
+		}
+	}
+	return all
+}
 
 var (
 	// link matches the target of a Markdown link that is neither another site nor a heading.
@@ -46,7 +60,7 @@ func TestWhatTheDocumentsNameExists(t *testing.T) {
 		_, err := os.Stat(root + path)
 		return err == nil
 	}
-	for _, name := range documents {
+	for _, name := range documents(t) {
 		document, err := os.ReadFile(root + name)
 		if err != nil {
 			t.Error(err)
