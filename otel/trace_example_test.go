@@ -11,7 +11,7 @@ import (
 )
 
 func ExampleNewTracer() {
-	cfg := connector.Config{DSN: "postgres://app@db.internal/shop"}
+	cfg := connector.Config{DSN: "postgres://app@db.example.com/shop"}
 	cfg.Tracer = poolotel.NewTracer(
 		poolotel.WithServerOf(cfg),
 		poolotel.WithoutSpansOf(pooldriver.OpBegin, pooldriver.OpCommit, pooldriver.OpRollback),

@@ -101,11 +101,11 @@ func (s *said) Error() string    { return s.text }
 func (s *said) SQLState() string { return s.state }
 
 func TestASpanSaysWhatTheConventionsWant(t *testing.T) {
-	server := poolotel.WithServerOf(connector.Config{DSN: "postgres://app:secret@db.internal:6432/shop"})
+	server := poolotel.WithServerOf(connector.Config{DSN: "postgres://app:secret@db.example.com:6432/shop"})
 	refused := &lifecycle.AcquireError{Pool: "orders", Refused: &priority.RefusedError{Reason: priority.QueueFull}}
 	const known = "db.client.connection.pool.name=orders db.namespace=shop "
 	const rest = "db.system.name=postgresql "
-	const where = " server.address=db.internal server.port=6432"
+	const where = " server.address=db.example.com server.port=6432"
 	for _, c := range []struct {
 		name   string
 		opts   []poolotel.TraceOption
