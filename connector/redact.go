@@ -1,8 +1,8 @@
 package connector
 
 import (
-	"errors"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -23,17 +23,25 @@ func redactEvent(e *lifecycle.Event) {
 }
 
 // redact returns an error with err's text, in which the SQLSTATE stands for what the server said. Nothing can be
-// unwrapped from it.
+// unwrapped from it. The text is made when somebody reads it: most observers count, and while thousands are turned away
+// that is all that there is time for.
 func redact(err error) error {
-	text := err.Error()
-	for _, said := range serverErrors(err, nil) {
-		text = strings.ReplaceAll(text, said.Error(), "SQLSTATE "+said.Code)
-		if said.Message != "" {
-			text = strings.ReplaceAll(text, said.Message, "SQLSTATE "+said.Code)
+	return &redacted{sync.OnceValue(func() string {
+		text := err.Error()
+		for _, said := range serverErrors(err, nil) {
+			text = strings.ReplaceAll(text, said.Error(), "SQLSTATE "+said.Code)
+			if said.Message != "" {
+				text = strings.ReplaceAll(text, said.Message, "SQLSTATE "+said.Code)
+			}
 		}
-	}
-	return errors.New(text)
+		return text
+	})}
 }
+
+// A redacted error is a text. It has no field in which anything else could be found, by whatever prints it.
+type redacted struct{ text func() string }
+
+func (r *redacted) Error() string { return r.text() }
 
 // serverErrors returns every error of a server in err's tree.
 func serverErrors(err error, found []*pgconn.PgError) []*pgconn.PgError {

@@ -37,8 +37,8 @@ const (
 	KindOperation                      // an operation on a resource ended: Context, Class, Label, Tenant, Duration, Count is how many rows were read, -1 if it returns none
 	KindError                          // the same, but it failed: besides these, Code
 	KindRebound                        // a holder that nobody told of its check-in was found, and its resource taken back
-	KindHealthCheck                    // health was judged: Count is the score
-	KindHealthWarning                  // health was found wanting: Count is the score
+	KindHealthCheck                    // health was judged: Count is the score, Code the status
+	KindHealthWarning                  // health was found wanting: Count is the score, Code the status, Err why
 	KindHealthError                    // the probe failed: Err
 	KindLeak                           // a resource has been held for longer than LeakThreshold: Class, Label, Tenant, Duration, Detail, Stack
 	KindNested                         // a caller whose owner holds something already asked for more: Class, Label, Tenant, Count is how much it holds

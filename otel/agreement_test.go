@@ -126,8 +126,14 @@ func conserved(t *testing.T, all []sample, pool *connector.Connector) {
 	}
 	expect(t, all, float64(s.ErrorCount), "poolsql_operations_total", `outcome="error"`)
 	expect(t, all, float64(s.AcquireCount), "poolsql_queue_wait_seconds_count", `outcome="admitted"`)
-	expect(t, all, float64(s.TimeoutCount), "poolsql_queue_wait_seconds_count", `outcome="timeout"`)
-	expect(t, all, float64(s.RefusedCount-s.TimeoutCount), "poolsql_queue_wait_seconds_count", `outcome="refused"`)
+	// A deadline that passes while the scheduler looks at its caller is counted as a canceled one, and told as what it is.
+	timeouts := total(all, "poolsql_queue_wait_seconds_count", `outcome="timeout"`)
+	if refused := total(all, "poolsql_queue_wait_seconds_count", `outcome="refused"`); refused+timeouts != float64(s.RefusedCount) {
+		t.Errorf("%v waits were refused and %v timed out, Stats count %d together", refused, timeouts, s.RefusedCount)
+	}
+	if counted := float64(s.TimeoutCount); timeouts < counted || timeouts > counted+5+counted/50 {
+		t.Errorf("%v waits timed out, Stats count %v", timeouts, counted)
+	}
 	if failed := total(all, "db_client_operation_duration_seconds_count", "error_type"); failed != float64(s.ErrorCount) {
 		t.Errorf("%v operations have an error, Stats count %d", failed, s.ErrorCount)
 	}
@@ -148,12 +154,16 @@ func near(a, b float64) bool { return a-b < 0.02+b/50 && b-a < 0.02+b/50 }
 // TestStressCountersOnlyGrowAndNothingIsLost has a crowd do all kinds of things while others scrape.
 func TestStressCountersOnlyGrowAndNothingIsLost(t *testing.T) {
 	testdb.NoLeaks(t)
-	pool, db := onServer(t, connector.Config{MaxConns: 4, MaxWaiting: 20, AcquireTimeout: 30 * time.Millisecond})
+	pool, db := onServer(t, connector.Config{MaxConns: 4, MaxWaiting: 20, AcquireTimeout: 50 * time.Millisecond})
 	h, err := poolotel.NewHandler([]*connector.Connector{pool})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
+	if err := pool.Warmup(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	prime(t, db)
 	done := make(chan struct{})
 	time.AfterFunc(stressTime(t), func() { close(done) })
 	var crowd, scraper sync.WaitGroup
@@ -190,6 +200,29 @@ func TestStressCountersOnlyGrowAndNothingIsLost(t *testing.T) {
 		if total(all, series[0], series[1:]...) == 0 {
 			t.Errorf("%v did not happen", series)
 		}
+	}
+}
+
+// prime has happen what a crowd on a busy machine may not get to before the places for labels are taken: rows, a failure,
+// and a wait that is too long.
+func prime(t *testing.T, db *sql.DB) {
+	t.Helper()
+	readAll(t, priority.WithLabel(t.Context(), "rows"), db, "select 1")
+	if _, err := db.ExecContext(priority.WithLabel(t.Context(), "fails"), "select 1/0"); err == nil {
+		t.Fatal("1/0 is something")
+	}
+	for range 4 {
+		conn, err := db.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.PingContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), "select 1"); err == nil {
+		t.Fatal("there is a fifth connection")
 	}
 }
 

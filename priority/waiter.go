@@ -158,6 +158,9 @@ func (w *Waiter) gone(now mono.Time) (Reason, bool) {
 	}
 	select {
 	case <-w.done:
+		if w.ends != 0 && w.ends <= mono.Now() { // it came between now and here
+			return Deadline, true
+		}
 		return Canceled, true
 	default:
 		return None, false
