@@ -50,4 +50,4 @@ var packages = map[string]string{
 
 // given are the variables that a block may take for granted.
 const given = "ctx context.Context, db *sql.DB, pool *poolsql.Connector, cfg poolsql.Config, m *health.Monitor, settings presets.Settings, " +
-	"mayOperate func(*http.Request) error, dsn string, id, from, to int64, item string"
+	"exporter sdkmetric.Exporter, mayOperate func(*http.Request) error, dsn string, id, from, to int64, item string"
