@@ -53,6 +53,9 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 		if err != nil {
 			return false, err
 		}
+		if s.trace != nil { // observers are told under the context of the operation, as they are of others
+			caller = s.trace.ctx
+		}
 		var open bool
 		opened, open = s.track(caller, ctx, r)
 		return open, nil
@@ -109,7 +112,7 @@ type rows struct {
 	conn    *Conn
 	began   mono.Time
 	cancel  context.CancelFunc
-	ctx     context.Context // the caller's
+	ctx     context.Context // the caller's, or what a tracer made of it
 	limited context.Context // the same with the limits of the statement
 	failed  error           // what the caller was told of why they ended
 	read    int             // how many there were so far
@@ -190,14 +193,13 @@ func (r *rows) Close() error {
 	returned := false
 	defer func() {
 		t := r.trace
-		r.trace = nil
-		if !returned && t != nil {
-			t.end(errPanicked)
-		}
-		r.session, r.ctx, r.limited = nil, nil, nil
+		r.session, r.ctx, r.limited, r.trace = nil, nil, nil, nil
 		end(&r.cancel)
 		if !returned && bound {
 			s.abandon()
+		}
+		if !returned && t != nil {
+			t.end(errPanicked)
 		}
 	}()
 	err := r.Rows.Close()
@@ -208,11 +210,11 @@ func (r *rows) Close() error {
 		s.unread--
 		s.finish(r.ctx, r.began, r.read, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
 	}
-	returned = true
 	if t := r.trace; t != nil {
 		t.op.Rows = int64(r.read)
 		t.end(cmp.Or(err, r.failed))
 	}
+	returned = true
 	if bound {
 		s.pass()
 	}

@@ -97,9 +97,11 @@ type trace struct {
 	ctx    context.Context
 	began  mono.Time
 	op     OperationEnd
+	over   bool // the tracer was told of the end, whatever became of that
 }
 
-// traced is operation with somebody who follows it.
+// traced is operation with somebody who follows it. His panic costs the connection, as every panic in an operation does:
+// whoever recovers it may never check the session in.
 func (s *Session) traced(ctx context.Context, kind OperationKind, text string, f work) error {
 	o := priority.Peek(ctx)
 	start := OperationStart{Kind: kind, Pool: s.opts.Pool}
@@ -110,22 +112,26 @@ func (s *Session) traced(ctx context.Context, kind OperationKind, text string, f
 		start.Class, start.Label, start.Tenant = o.Class, o.Label, o.Tenant
 	}
 	t := &trace{tracer: s.opts.Tracer, began: mono.Now(), op: OperationEnd{Kind: kind, Rows: -1}}
-	t.ctx = t.tracer.StartOperation(ctx, start)
 	outer := s.trace // rows are read while another statement runs
-	s.trace = t
 	returned := false
 	defer func() {
 		mine := s.trace == t
 		s.trace = outer
-		if !returned && mine {
+		if returned {
+			return
+		}
+		defer s.abandon()
+		if mine {
 			t.end(errPanicked)
 		}
 	}()
+	t.ctx = t.tracer.StartOperation(ctx, start)
+	s.trace = t
 	err := s.operate(t.ctx, kind, text, f)
-	returned = true
 	if s.trace == t { // no rows took it over
 		t.end(err)
 	}
+	returned = true
 	return err
 }
 
@@ -135,8 +141,12 @@ func (t *trace) on(s *Session) {
 	t.op.Tries++
 }
 
-// end tells the tracer how it ended.
+// end tells the tracer how it ended, once.
 func (t *trace) end(err error) {
+	if t.over {
+		return
+	}
+	t.over = true
 	t.op.Err, t.op.Duration = err, mono.Since(t.began)
 	if err != nil {
 		t.op.Code = codeOf(err)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -243,6 +244,59 @@ func TestTracerHearsOfPanics(t *testing.T) {
 	}
 }
 
+// A raging follower panics when an operation begins, or when one ends.
+type raging struct{ atStart, atEnd atomic.Bool }
+
+func (r *raging) StartOperation(ctx context.Context, _ pooldriver.OperationStart) context.Context {
+	if r.atStart.Load() {
+		panic(bang)
+	}
+	return ctx
+}
+
+func (r *raging) EndOperation(context.Context, pooldriver.OperationEnd) {
+	if r.atEnd.Load() {
+		panic(bang)
+	}
+}
+
+func TestPanicOfAFollowerLosesNoConnection(t *testing.T) {
+	t.Parallel()
+	tracer := new(raging)
+	f := open(t, 1, func(cfg *poolsql.Config) { cfg.Tracer = tracer })
+	inConn := func(call func(*sql.Conn)) func() {
+		return func() {
+			conn, err := f.db.Conn(f.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			call(conn)
+		}
+	}
+	for name, call := range map[string]func(){
+		"exec":         func() { _, _ = f.db.ExecContext(f.ctx, "select 1") },
+		"query":        func() { rows, _ := f.db.QueryContext(f.ctx, "select 1"); rows.Close() },
+		"failed query": func() { _, _ = f.db.QueryContext(f.ctx, "select 1/0") },
+		"prepare":      func() { _, _ = f.db.PrepareContext(f.ctx, "select 1") },
+		"begin":        func() { _, _ = f.db.BeginTx(f.ctx, nil) },
+		"ping":         func() { _ = f.db.PingContext(f.ctx) },
+		"do":           func() { _ = f.c.Do(f.ctx, func(*pgx.Conn) error { return nil }) },
+		"do, failed":   func() { _ = f.c.Do(f.ctx, func(*pgx.Conn) error { panic("another") }) },
+		"held":         inConn(func(conn *sql.Conn) { _, _ = conn.ExecContext(f.ctx, "select 1") }),
+	} {
+		for when, rage := range map[string]*atomic.Bool{"start": &tracer.atStart, "end": &tracer.atEnd} {
+			rage.Store(true)
+			if v := survives(call); v != bang {
+				t.Errorf("%s, at its %s: panicked with %v", name, when, v)
+			}
+			rage.Store(false)
+			f.free(name + ", at its " + when)
+			f.exec("select 1")
+		}
+	}
+}
+
 func TestTracerHearsOfEachTry(t *testing.T) {
 	t.Parallel()
 	tracer := new(follower)
@@ -285,6 +339,35 @@ func TestObserversHearOfRowsAndContexts(t *testing.T) {
 	}
 	if want := []int{5, -1, -1}; !slices.Equal(counts, want) {
 		t.Errorf("read %d rows, want %d", counts, want)
+	}
+}
+
+// What a tracer puts into the context of an operation, observers find there: so an example of a duration leads to the span of
+// that very operation.
+func TestObserversAreToldUnderTheContextOfTheTracer(t *testing.T) {
+	t.Parallel()
+	f, tracer := traced(t, 1)
+	for _, sql := range []string{"select 1", "select 1/0", "select 1/(2-g) from generate_series(1, 3) g"} {
+		if rows, err := f.db.QueryContext(f.ctx, sql); err == nil {
+			for rows.Next() {
+			}
+			rows.Close()
+		}
+		_, _ = f.db.ExecContext(f.ctx, sql)
+	}
+	told := 0
+	f.events.mu.Lock()
+	defer f.events.mu.Unlock()
+	for _, e := range f.events.events {
+		if e.Kind == lifecycle.KindOperation || e.Kind == lifecycle.KindError {
+			told++
+			if _, ok := e.Context.Value(followed{}).(pooldriver.OperationKind); !ok {
+				t.Errorf("operation %d, %s with %d rows, is told under another context", told, e.Kind, e.Count)
+			}
+		}
+	}
+	if n := len(tracer.take(t)); n != told || n != 6 {
+		t.Errorf("the tracer heard of %d operations, observers of %d, want 6", n, told)
 	}
 }
 

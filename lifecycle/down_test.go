@@ -192,7 +192,7 @@ func TestCallersWaitForWhatIsThereWhileCreationFails(t *testing.T) {
 		quick, patient := call(t.Context(), p, priority.Options{}), call(t.Context(), p, priority.Options{Retries: 1})
 		c.h.Destroy(lifecycle.EndBroken)
 		e := quick.refused(t)
-		if !errors.Is(e, errDown) || quick.waited > 250*time.Millisecond {
+		if !errors.Is(e, errDown) || quick.waited > 300*time.Millisecond {
 			t.Errorf("after %s: %v", quick.waited, e)
 		}
 		if e := patient.refused(t); !near(patient.waited, time.Minute) || !errors.Is(e, priority.ErrTimeout) {

@@ -46,7 +46,7 @@ const (
 	KindResumed                        // lending was resumed: Count is how many waited for it
 	KindRetired                        // a generation of resources was retired: Count is how many there were
 	KindRetry                          // an operation is tried again: Context, Class, Label, Tenant, Count is which try it is, Code
-	KindCancel                         // the server was asked to cancel an operation: Class, Label, Tenant, Duration, Code
+	KindCancel                         // the server was asked to cancel an operation: Duration, Count is how often, Code and Err if that failed
 	KindPooler                         // something like PgBouncer stands before the server: Code is how statements are run, Err what is wrong with that
 	numKinds
 )
@@ -122,6 +122,6 @@ func Join(observers ...Observer) Observer {
 		for _, o := range observers {
 			all.Add(o)
 		}
-		return all
+		return joined{all}
 	}
 }

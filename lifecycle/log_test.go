@@ -131,9 +131,13 @@ func TestLogLinesHaveTheEventsAttributes(t *testing.T) {
 		{"health at its worst", lifecycle.Event{Kind: lifecycle.KindHealthWarning}, map[string]any{
 			"level": "WARN", "msg": "poolsql: health is wanting", "poolsql.event": "health-warning", "poolsql.health.score": 0.0,
 		}},
+		{"health, with its status", lifecycle.Event{Kind: lifecycle.KindHealthCheck, Count: 93, Code: "healthy"}, map[string]any{
+			"level": "DEBUG", "msg": "poolsql: health judged", "poolsql.event": "health-check", "poolsql.health.score": 93.0,
+			"poolsql.health.status": "healthy",
+		}},
 		{"a cancel", lifecycle.Event{Kind: lifecycle.KindCancel, Code: "failed"}, map[string]any{
 			"level": "DEBUG", "msg": "poolsql: operation canceled on the server", "poolsql.event": "cancel",
-			"poolsql.class": "normal", "poolsql.outcome": "failed",
+			"poolsql.outcome": "failed",
 		}},
 		{"a pooler", lifecycle.Event{Kind: lifecycle.KindPooler, Code: "exec"}, map[string]any{
 			"level": "INFO", "msg": "poolsql: there is a pooler before the server", "poolsql.event": "pooler",

@@ -22,6 +22,7 @@ const (
 	attrCount    = "poolsql.count"
 	attrRows     = "db.response.returned_rows"
 	attrScore    = "poolsql.health.score"
+	attrHealth   = "poolsql.health.status"
 	attrError    = "error.type"
 	attrOutcome  = "poolsql.outcome"
 	attrMode     = "poolsql.exec_mode"
@@ -171,7 +172,7 @@ func logAttrs(e *Event) []slog.Attr {
 // hasCaller reports whether events of kind k are about a caller, whose class, if it is Normal, is a zero like none.
 func hasCaller(k Kind) bool {
 	switch k {
-	case KindAcquire, KindRelease, KindRefuse, KindTimeout, KindOperation, KindError, KindLeak, KindNested, KindRetry, KindCancel:
+	case KindAcquire, KindRelease, KindRefuse, KindTimeout, KindOperation, KindError, KindLeak, KindNested, KindRetry:
 		return true
 	default:
 		return false
@@ -185,6 +186,8 @@ func codeKey(k Kind) string {
 		return attrOutcome
 	case KindPooler:
 		return attrMode
+	case KindHealthCheck, KindHealthWarning:
+		return attrHealth
 	default:
 		return attrError
 	}

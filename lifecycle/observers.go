@@ -15,7 +15,8 @@ type Selective interface {
 }
 
 // Observers are those who are told what happens to a pool. They may come and go while it is in use. The zero value is
-// nobody, and so is a nil *Observers, to which nobody can be added. Safe for concurrent use.
+// nobody, and so is a nil *Observers, to which nobody can be added. Added to others, they count as who wants everything,
+// since nobody knows who will come. Safe for concurrent use.
 type Observers struct {
 	mu      sync.Mutex // held to exchange the audience, while nobody is called
 	present atomic.Pointer[audience]
@@ -36,6 +37,9 @@ func audienceOf(o Observer) *Observers {
 	return l
 }
 
+// joined are Observers to whom nobody is added any more, so that what they want together is settled.
+type joined struct{ *Observers }
+
 // An audience is who listens at one time. It does not change.
 type audience struct {
 	members []*member
@@ -55,10 +59,10 @@ var _ [64 - numKinds]struct{} // a kindSet has a bit for each
 
 func (s kindSet) has(k Kind) bool { return s&(1<<k) != 0 }
 
-// wishes returns the kinds that o wants.
+// wishes returns the kinds that o wants. Others may be added to an *Observers when it has been asked.
 func wishes(o Observer) kindSet {
 	selective, ok := o.(Selective)
-	if !ok {
+	if _, open := o.(*Observers); open || !ok {
 		return ^kindSet(0)
 	}
 	var s kindSet

@@ -71,6 +71,21 @@ func TestSelectiveObserverHearsWhatItWants(t *testing.T) {
 	}
 }
 
+// Observers that are themselves added to others may get members afterwards, who hear what they would elsewhere.
+func TestObserversOfObserversHearWhoComesLater(t *testing.T) {
+	var outer lifecycle.Observers
+	inner, late := new(lifecycle.Observers), &choosy{kinds: []lifecycle.Kind{lifecycle.KindReset}}
+	outer.Add(inner)
+	outer.Add(lifecycle.Join(inner, new(recorder)))
+	inner.Add(late)
+	for _, k := range []lifecycle.Kind{lifecycle.KindReset, lifecycle.KindClosed} {
+		outer.Observe(lifecycle.Event{Kind: k})
+	}
+	if got, want := late.take(), []string{"reset", "reset"}; !slices.Equal(got, want) {
+		t.Errorf("who came later heard %q, want %q", got, want)
+	}
+}
+
 func TestObserversChangeWhileTheyAreTold(t *testing.T) {
 	var all lifecycle.Observers
 	constant := new(recorder)

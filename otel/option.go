@@ -119,5 +119,10 @@ func WithTemplateNames() Option {
 // WithGatherer has [NewHandler] serve what g has as well: prometheus.DefaultGatherer, say, with the metrics of the program
 // and of Go. It means nothing to [Register].
 func WithGatherer(g prometheus.Gatherer) Option {
-	return optionFunc(func(c config) config { c.gatherers = append(slices.Clip(c.gatherers), g); return c })
+	return optionFunc(func(c config) config {
+		if g != nil {
+			c.gatherers = append(slices.Clip(c.gatherers), g)
+		}
+		return c
+	})
 }

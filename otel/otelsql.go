@@ -76,5 +76,5 @@ func kindOf(err error) string {
 	if state := sqlState(err); state != "" {
 		return state
 	}
-	return "other"
+	return errorOther
 }

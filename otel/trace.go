@@ -223,8 +223,8 @@ func errorType(op *pooldriver.OperationEnd) string {
 	if errors.As(op.Err, &refused) {
 		return refused.Refused.Reason.String()
 	}
-	if op.Code == "" {
-		return "other"
+	if op.Code == "" || op.Code == "other" { // the driver's word for what it has none for
+		return errorOther
 	}
 	return op.Code
 }

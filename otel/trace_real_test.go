@@ -179,7 +179,7 @@ func TestASpanSaysWhyItsOperationFailed(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"a function's error", "other", "", 1, func(ctx context.Context) {
+		{"a function's error", "_OTHER", "", 1, func(ctx context.Context) {
 			_ = pool.Do(ctx, func(*pgx.Conn) error { return errors.New("card 1411122223") })
 		}},
 	} {

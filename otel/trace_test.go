@@ -168,7 +168,7 @@ func TestASpanSaysWhatTheConventionsWant(t *testing.T) {
 			pooldriver.OperationStart{Kind: pooldriver.OpDo, Pool: "orders"},
 			pooldriver.OperationEnd{Conn: 1, Tries: 1, Rows: -1, Err: errors.New("card 1411122223"), Code: "other"},
 			"do shop",
-			known + rest + "error.type=other poolsql.class=normal poolsql.connection.id=true poolsql.operation=do " +
+			known + rest + "error.type=_OTHER poolsql.class=normal poolsql.connection.id=true poolsql.operation=do " +
 				"poolsql.tries=1 poolsql.wait_time=false" + where + " zone=eu",
 			codes.Error,
 		},
