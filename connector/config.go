@@ -112,6 +112,9 @@ type Config struct {
 	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class makes room. Zero is no
 	// limit.
 	MaxWaiting int
+	// Shedding says what happens when more comes than the connections can serve: see [priority.Shedding]. Defaults to
+	// priority.ShedOff: everybody waits for as long as he may.
+	Shedding priority.Shedding
 
 	// BeforeConnect, if set, may change a copy of the pgx configuration before each dial: a password that expires, say.
 	BeforeConnect func(context.Context, *pgx.ConnConfig) error
@@ -270,5 +273,6 @@ func (cfg *Config) limits() priority.Limits {
 	return priority.Limits{
 		Permits: cfg.MaxConns, Reserve: cfg.HighReserve, AgingShare: cfg.AgingShare,
 		MaxWaiting: cfg.MaxWaiting, MaxWait: cfg.AcquireTimeout,
+		Shedding: cfg.Shedding,
 	}
 }

@@ -67,5 +67,6 @@ func (cfg *Config) poolSettings() lifecycle.Settings {
 		MaxLifetime: cfg.MaxConnLifetime, LifetimeJitter: cfg.MaxConnLifetimeJitter,
 		LeakThreshold: cfg.LeakThreshold,
 		Reserve:       cfg.HighReserve, AgingShare: cfg.AgingShare, MaxWaiting: cfg.MaxWaiting,
+		Shedding: cfg.Shedding,
 	}
 }

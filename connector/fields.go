@@ -97,6 +97,8 @@ var fields = []field{
 	{name: "aging_share", change: live, goName: "AgingShare", at: func(c *Config) any { return &c.AgingShare }, zero: zeroIsDefault,
 		signed: true, check: checkAgingShare, want: "want a whole number of 2 or more, or -1 for strict priority"},
 	{name: "max_waiting", change: live, goName: "MaxWaiting", at: func(c *Config) any { return &c.MaxWaiting }},
+	{name: "shedding", change: live, goName: "Shedding", at: func(c *Config) any { return &c.Shedding }, want: "want off, dry-run or on",
+		check: checkShedding},
 	{name: "prewarm", change: anew, goName: "Prewarm", at: func(c *Config) any { return &c.Prewarm }, form: sqlText, pgx: true,
 		check: checkPrewarm, want: "want statements, none of them blank"},
 	{name: "reset_query", change: anew, goName: "ResetQuery", at: func(c *Config) any { return &c.ResetQuery },
@@ -161,6 +163,13 @@ func checkMaxCancels(cfg *Config) string {
 func checkAgingShare(cfg *Config) string {
 	if cfg.AgingShare == 1 {
 		return " is 1: would serve the lowest class first; want 2 or more, or -1 for strict priority"
+	}
+	return ""
+}
+
+func checkShedding(cfg *Config) string {
+	if !cfg.Shedding.Valid() {
+		return fmt.Sprintf(" is %d: want priority.ShedOff, ShedDryRun or ShedOn", cfg.Shedding)
 	}
 	return ""
 }

@@ -71,6 +71,8 @@ type Config[T any] struct {
 
 	// Reserve, AgingShare and MaxWaiting are those of [priority.Limits].
 	Reserve, AgingShare, MaxWaiting int
+	// Shedding is that of [priority.Limits].
+	Shedding priority.Shedding
 
 	// Observer, if set, is told what happens. With an [*Observers], others can be added at any time.
 	Observer Observer
@@ -123,6 +125,7 @@ func (c *Config[T]) limits(permits int) priority.Limits {
 	return priority.Limits{
 		Permits: permits, Reserve: c.Reserve, AgingShare: c.AgingShare,
 		MaxWaiting: c.MaxWaiting, MaxWait: c.AcquireTimeout,
+		Shedding: c.Shedding,
 	}
 }
 

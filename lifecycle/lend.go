@@ -68,6 +68,9 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	}
 	p.counts.useTime += used
 	p.sched.Release(r.class)
+	if tell {
+		p.sched.Reckon(r.use, r.req.Label, used)
+	}
 	tell = tell && p.told.Wants(KindRelease)
 	var by priority.Options
 	waited := r.waited

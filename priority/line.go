@@ -54,6 +54,8 @@ type classQueue struct {
 	spare   *line            // the last line that became empty, to be used again
 	front   line             // of those who go before all others, whoever's turn it is; not in the ring
 
+	newestFirst bool // in each line who came last is the first to go; the front is as ever
+
 	turn    *line // whose turn it is; nil when nobody waits but in front
 	waiting int
 	held    int
@@ -121,6 +123,9 @@ func (c *classQueue) leave(w *Waiter) {
 func (c *classQueue) first() *Waiter {
 	if c.front.head != nil {
 		return c.front.head
+	}
+	if c.newestFirst {
+		return c.turn.tail
 	}
 	return c.turn.head
 }

@@ -26,6 +26,8 @@ type Limits struct {
 	MaxWaiting int
 	// MaxWait is how long a caller may wait. Zero is no limit but its context.
 	MaxWait time.Duration
+	// Shedding says what happens when more comes than can be served. Defaults to ShedOff.
+	Shedding Shedding
 }
 
 // Validate reports everything that is wrong with l.
@@ -48,6 +50,9 @@ func (l Limits) Validate() error {
 	}
 	if l.MaxWait < 0 {
 		errs = append(errs, fmt.Errorf("MaxWait is %s: must not be negative", l.MaxWait))
+	}
+	if !l.Shedding.Valid() {
+		errs = append(errs, fmt.Errorf("Shedding is %d: want ShedOff, ShedDryRun or ShedOn", l.Shedding))
 	}
 	return errors.Join(errs...)
 }
@@ -72,6 +77,9 @@ type Scheduler struct {
 	classes        [NumClasses]classQueue // by rank
 	oldest, newest *Waiter                // every waiter in the order of arrival, which is the order of expiry too
 
+	shed  *shedder // nil unless Limits say to look for overload
+	costs *costs   // nil unless something wants to know what permits take
+
 	alarm   *time.Timer // nil until MaxWait made somebody's wait finite
 	alarmAt mono.Time   // when it rings: no later than the oldest waiter expires; 0 when it is not set
 	ring    func()
@@ -85,6 +93,18 @@ func (s *Scheduler) Init(l Limits, ring func()) {
 	}
 	s.limits, s.ring = l, ring
 	s.arrange()
+	s.setRules()
+}
+
+// setRules makes, keeps or drops what the rules of the limits need to know.
+func (s *Scheduler) setRules() {
+	switch {
+	case s.limits.Shedding == ShedOff:
+		s.costs = nil
+	case s.costs == nil:
+		s.costs = &costs{labels: make(map[string]*cost)}
+	}
+	s.setShedding(s.limits.Shedding)
 }
 
 // Limits returns the numbers in force.
@@ -98,6 +118,7 @@ func (s *Scheduler) SetLimits(l Limits) {
 	}
 	s.limits = l
 	s.arrange()
+	s.setRules()
 	s.arm()
 }
 
@@ -105,6 +126,9 @@ func (s *Scheduler) SetLimits(l Limits) {
 func (s *Scheduler) Grow(delta int) {
 	s.limits.Permits += delta
 	s.arrange()
+	if delta > 0 {
+		s.refresh()
+	}
 }
 
 // Out returns how many permits are out.
@@ -162,18 +186,31 @@ func (s *Scheduler) Release(c Class) {
 	}
 }
 
-// Enqueue puts w, just made, into the queue, and reports whether it did. If the queue is full, somebody of a lower
-// class is turned away, into b; if there is none, w is not queued and its caller is to be told QueueFull.
+// Enqueue puts w, just made, into the queue, and reports whether it did; if not, its caller is to be told w's refusal. If
+// the queue is full, somebody of a lower class is turned away, into b; if there is none, w is not queued.
 func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
 	rank := w.class.rank()
+	if s.shed != nil {
+		s.observe(rank, w.since)
+		s.shed.vigils[rank].came++
+		s.sweep(w.since, b)
+		if s.tooLate(w, w.since) {
+			return s.reject(w, TooLate)
+		}
+	}
 	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) {
-		w.state, w.reason, w.depth = refused, QueueFull, int32(s.waiting)
-		s.classes[rank].refused[QueueFull]++
-		return false
+		return s.reject(w, QueueFull)
 	}
 	s.classes[rank].join(w)
 	s.arrive(w)
 	return true
+}
+
+// reject turns away w, which is not queued.
+func (s *Scheduler) reject(w *Waiter, reason Reason) bool {
+	w.state, w.reason, w.depth, w.retry = refused, reason, int32(s.waiting), s.comeBack()
+	s.classes[w.class.rank()].refused[reason]++
+	return false
 }
 
 // EnqueueFront puts w before everybody of its class, however full the queue: for a caller who had a permit already and
@@ -183,13 +220,18 @@ func (s *Scheduler) EnqueueFront(w *Waiter) {
 	s.arrive(w)
 }
 
-// evictBelow turns away one waiter of the lowest class that waits, if that is below rank.
+// evictBelow turns away one waiter of the lowest class that waits, if that is below rank, or else the oldest of this rank if
+// the newest goes first there.
 func (s *Scheduler) evictBelow(rank int, b *Batch) bool {
 	for low := NumClasses - 1; low > rank; low-- {
 		if c := &s.classes[low]; c.waiting > 0 {
 			s.refuse(c.victim(), Evicted, nil, b)
 			return true
 		}
+	}
+	if s.classes[rank].newestFirst && s.shed.vigils[rank].oldest != nil {
+		s.refuse(s.shed.vigils[rank].oldest, Evicted, nil, b)
+		return true
 	}
 	return false
 }
@@ -210,6 +252,9 @@ func (s *Scheduler) arrive(w *Waiter) {
 		s.newest = w
 	} else {
 		w.newer.older = w
+	}
+	if s.shed != nil {
+		s.shed.vigils[w.class.rank()].arrive(w)
 	}
 	s.arm()
 }
@@ -241,6 +286,9 @@ func (s *Scheduler) depart(w *Waiter) {
 	}
 	w.older, w.newer = nil, nil
 	s.waiting--
+	if s.shed != nil {
+		s.shed.vigils[w.class.rank()].depart(w)
+	}
 }
 
 // pick returns the rank to be served next, or -1: the highest class that waits and may have a permit, unless a lower
@@ -266,6 +314,9 @@ func (s *Scheduler) pick() int {
 // Next takes a permit for the waiter that should go next and returns that waiter, off the queue, for its owner to add
 // to b. It returns nil when nobody may go. Those it meets whose context has ended get no permit: it refuses them, into b.
 func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
+	if s.shed != nil && s.waiting > 0 {
+		s.sweep(now, b)
+	}
 	for {
 		if s.waiting == 0 {
 			return nil
@@ -280,6 +331,14 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 			s.refuse(w, reason, nil, b)
 			continue
 		}
+		if s.shed != nil {
+			if s.tooLate(w, now) {
+				s.refuse(w, TooLate, nil, b)
+				continue
+			}
+			s.observe(rank, now)
+			s.note(w, now)
+		}
 		c.pop()
 		s.depart(w)
 		w.state = granted
@@ -290,6 +349,9 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 			}
 		}
 		s.admit(rank)
+		if s.costs != nil {
+			w.use.began = now
+		}
 		c.waits++
 		c.waited += max(0, int64(now-w.since))
 		c.passed = 0
@@ -323,6 +385,9 @@ func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
 	w.depth = int32(s.waiting)
 	s.depart(w)
 	w.state, w.reason, w.cause = refused, reason, cause
+	if reason == Shed || reason == TooLate || reason == Evicted {
+		w.retry = s.comeBack()
+	}
 	c.refused[reason]++
 	b.Add(w)
 }

@@ -33,6 +33,8 @@ func NewSemaphore(l Limits) (*Semaphore, error) {
 type Permit struct {
 	sem   *Semaphore
 	class Class
+	label string
+	use   Use
 }
 
 // Class returns the class that the permit was given to.
@@ -51,7 +53,19 @@ func (p *Permit) Release() {
 		panic("priority: a permit was copied, and released more than once")
 	}
 	s.sched.Release(p.class)
+	if p.use.began != 0 {
+		s.sched.Reckon(p.use, p.label, max(0, mono.Since(p.use.began)))
+	}
 	s.dispatchAndUnlock()
+}
+
+// permitLocked returns the permit that the scheduler gave to a call.
+func (s *Semaphore) permitLocked(o *Options) Permit {
+	p := Permit{sem: s, class: o.Class}
+	if s.sched.costs != nil {
+		p.label, p.use.began = o.Label, mono.Now()
+	}
+	return p
 }
 
 // Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
@@ -65,8 +79,9 @@ func (s *Semaphore) Acquire(ctx context.Context) (Permit, error) {
 	}
 	s.mu.Lock()
 	if !s.closed && s.sched.TryAdmit(o.Class) {
+		p := s.permitLocked(&o)
 		s.mu.Unlock()
-		return Permit{sem: s, class: o.Class}, nil
+		return p, nil
 	}
 	s.mu.Unlock()
 	return s.wait(ctx, &o)
@@ -84,7 +99,7 @@ func (s *Semaphore) TryAcquire(ctx context.Context) (Permit, bool) {
 	if s.closed || !s.sched.TryAdmit(o.Class) {
 		return Permit{}, false
 	}
-	return Permit{sem: s, class: o.Class}, true
+	return s.permitLocked(&o), true
 }
 
 // wait is Acquire for a caller who may have to wait.
@@ -98,8 +113,9 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 		return Permit{}, s.turnAway(o, Closed, nil)
 	}
 	if s.sched.TryAdmit(o.Class) { // freed between the unlock and the lock
+		p := s.permitLocked(o)
 		s.mu.Unlock()
-		return Permit{sem: s, class: o.Class}, nil
+		return p, nil
 	}
 	ok := s.sched.Enqueue(w, &b)
 	s.mu.Unlock()
@@ -113,7 +129,7 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 	if !w.Granted() {
 		return Permit{}, s.describe(w.Refusal(ctx, o))
 	}
-	return Permit{sem: s, class: o.Class}, nil
+	return Permit{sem: s, class: o.Class, label: o.Label, use: w.use}, nil
 }
 
 // leave takes w out of the queue because ctx ended. A permit that came in the same instant goes to the next.

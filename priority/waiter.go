@@ -25,6 +25,7 @@ type traits uint8
 const (
 	patient    traits = 1 << iota // waits for what cannot be had at present
 	particular                    // has an affinity key or an owner
+	noted                         // counted as one who would have been turned away
 )
 
 // A Waiter is one caller's place in a [Scheduler]'s queue. Waiters are recycled: its caller gives it back with Free,
@@ -53,11 +54,15 @@ type Waiter struct {
 	done   <-chan struct{} // the context's; polled under the owner's lock, never waited for there
 	wake   chan struct{}   // buffer of one, so that the sender never blocks
 	tenant string
+	label  string
 
 	// As the first.
 
-	cause error
-	value any
+	use           Use // of the permit that it was granted
+	cause         error
+	value         any
+	retry         time.Duration // when to come again, for one that was turned away; 0 is not known
+	elder, junior *Waiter       // its neighbors in the order of arrival of its class, where there is shedding
 }
 
 var waiters = sync.Pool{New: func() any { return newWaiter() }}
@@ -85,7 +90,7 @@ func NewWaiter(ctx context.Context, o *Options, since Time) *Waiter {
 	if o.Particular() {
 		w.traits |= particular
 	}
-	w.tenant = o.Tenant
+	w.tenant, w.label = o.Tenant, o.Label
 	w.done = ctx.Done()
 	w.since = since
 	if deadline, ok := ctx.Deadline(); ok {
@@ -143,7 +148,7 @@ func (w *Waiter) Value() any { return w.value }
 func (w *Waiter) Refusal(ctx context.Context, o *Options) *RefusedError {
 	e := &RefusedError{
 		Reason: w.reason, Class: o.Class, Tenant: o.Tenant, Label: o.Label,
-		Waited: mono.Since(w.since), Depth: int(w.depth), Cause: w.cause,
+		Waited: mono.Since(w.since), Depth: int(w.depth), Cause: w.cause, RetryAfter: w.retry,
 	}
 	if ctx.Err() != nil && (w.state == granted || w.state == left || w.reason == Canceled || w.reason == Deadline) {
 		e.Reason, e.Cause = ReasonOf(ctx)

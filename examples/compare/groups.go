@@ -18,6 +18,7 @@ func allGroups(l *lab) []group {
 		spikeGroup(l),
 		depthGroup(l),
 		faultGroup(l),
+		overloadGroup(l),
 	}
 	for i := range groups {
 		groups[i].limit = l.limit()
