@@ -326,6 +326,9 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 			return nil
 		}
 		c := &s.classes[rank]
+		if s.shed != nil {
+			s.observe(rank, now) // which may change who is first
+		}
 		w := c.first()
 		if reason, ok := w.gone(now); ok {
 			s.refuse(w, reason, nil, b)
@@ -336,7 +339,6 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 				s.refuse(w, TooLate, nil, b)
 				continue
 			}
-			s.observe(rank, now)
 			s.note(w, now)
 		}
 		c.pop()

@@ -85,9 +85,8 @@ var shedAfter = [NumClasses]int64{0, 4, 2}
 type shedder struct {
 	on      bool // else it counts
 	vigils  [NumClasses]vigil
-	fresh   mono.Time // no age is reckoned from before this
+	fresh   mono.Time // no age is reckoned from before this; 0 is none
 	trials  uint
-	waiting int
 }
 
 // A vigil watches the delay of one class. The age of its oldest waiter is the delay, whoever is served first: if that was
@@ -95,14 +94,14 @@ type shedder struct {
 type vigil struct {
 	oldest, newest *Waiter // of the class, by elder and junior
 	ends           mono.Time
-	least          time.Duration // that the delay was in this interval
+	least          time.Duration // that the delay was in this interval; below 0 before it was looked at
 	overloaded     bool
 	limit          time.Duration // the age to be turned away at; drawn anew for each
 	came, shed     int           // in this interval
 	would          [numReasons]uint64
 }
 
-// shedding reports the mode in force, which is that of limits.
+// setShedding puts a mode in force.
 func (s *Scheduler) setShedding(mode Shedding) {
 	if mode == ShedOff {
 		for rank := range s.classes {
@@ -186,11 +185,16 @@ func (s *Scheduler) shedInterval() time.Duration {
 
 // age returns for how long w waits, as far as that was the queue's doing.
 func (s *Scheduler) age(w *Waiter, now mono.Time) time.Duration {
-	return max(0, now.Sub(max(w.since, s.shed.fresh)))
+	since := w.since
+	if s.shed.fresh != 0 && since < s.shed.fresh {
+		since = s.shed.fresh
+	}
+	return max(0, now.Sub(since))
 }
 
-// observe looks at the delay of a class that is about to be served, or to get one more waiter, and judges it when the
-// interval is over. Before enough is known of what uses take nothing is judged.
+// observe looks at the delay of a class that is about to be served, or to get one more waiter. The class is overloaded when
+// its delay has been above the target for an interval, and ceases to be when it was not for one moment of an interval in which
+// hardly anybody was turned away. Before enough is known of what uses take, nothing is judged.
 func (s *Scheduler) observe(rank int, now mono.Time) {
 	v := &s.shed.vigils[rank]
 	delay := time.Duration(0)
@@ -200,12 +204,16 @@ func (s *Scheduler) observe(rank int, now mono.Time) {
 	if v.least < 0 || delay < v.least {
 		v.least = delay
 	}
+	target := s.shedTarget()
+	if delay <= target && !v.overloaded || s.permits == 0 || !s.costs.all.known() {
+		v.begin(now, s.shedInterval())
+		return
+	}
 	if now < v.ends {
 		return
 	}
-	target := s.shedTarget()
-	stale := now.Sub(v.ends) > s.shedInterval() && v.oldest == nil // nothing happened for long
-	v.overloaded = s.costs.all.known() && !stale && (v.least > target || v.overloaded && v.shed*stillShed > v.came)
+	long := delay == 0 && now.Sub(v.ends) > s.shedInterval() // since anything happened
+	v.overloaded = v.least > target || v.shed*stillShed > v.came && !long
 	s.classes[rank].newestFirst = v.overloaded && s.shed.on
 	v.begin(now, s.shedInterval())
 	v.limit = jitter(time.Duration(shedAfter[rank]) * target)
