@@ -10,6 +10,9 @@ const (
 	costKnown = 8
 	// costLooks is how many labels are looked at for one to forget when there are too many.
 	costLooks = 8
+	// costSlow is how many uses of a label make it slow. It is less than what makes an estimate: until it is known, each may
+	// hold up the others.
+	costSlow = 3
 )
 
 // A cost is what permits of one label took, in ns: a running mean, the mean distance from it, and the typical use, which
@@ -54,7 +57,10 @@ type costs struct {
 	last   *cost  // the label that was looked up last, which is often the next: a comparison instead of a hash
 	name   string // its name
 	clock  uint64
+	slow   float64 // what a slow call took, in the mean of the last, in ns
 }
+
+func newCosts() *costs { return &costs{labels: make(map[string]*cost)} }
 
 // learn takes one more use of label into account.
 func (t *costs) learn(label string, used time.Duration) {
@@ -127,6 +133,8 @@ type Cost struct {
 	Uses int
 	// Mean is the mean of the last of them, Typical what half of them stay below.
 	Mean, Typical time.Duration
+	// Slow says that those of this label count as slow: see [Limits.SlowAfter].
+	Slow bool
 }
 
 // Costs returns what s has learned, the sum of all labels first. It is empty where nothing wants to know.
@@ -137,7 +145,9 @@ func (s *Scheduler) Costs() []Cost {
 	list := make([]Cost, 0, 1+len(s.costs.labels))
 	list = append(list, s.costs.all.told(""))
 	for label, c := range s.costs.labels {
-		list = append(list, c.told(label))
+		told := c.told(label)
+		told.Slow = s.isSlow(label)
+		list = append(list, told)
 	}
 	return list
 }

@@ -43,13 +43,14 @@ const (
 	Unavailable        // what the permits stand for could not be had
 	Deadlock           // everything is held by owners who wait themselves, its own among them
 	Shed               // waited for too long in a queue that is overloaded
+	TenantFull         // its tenant has as many calls waiting as it may
 	TooLate            // what is left until its deadline is less than what a call like it takes
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"none", "timeout", "canceled", "deadline", "queue full", "evicted", "cleared", "closed", "unavailable",
-	"deadlock", "shed", "too late",
+	"deadlock", "shed", "tenant full", "too late",
 }
 
 // String returns the reason in words.
@@ -65,7 +66,7 @@ func (r Reason) sentinel() error {
 	switch r {
 	case Timeout:
 		return ErrTimeout
-	case QueueFull, Evicted:
+	case QueueFull, Evicted, TenantFull:
 		return ErrQueueFull
 	case Cleared:
 		return ErrCleared
@@ -136,6 +137,8 @@ func (e *RefusedError) what() string {
 		return "the caller's deadline passed"
 	case QueueFull:
 		return "refused, the queue is full"
+	case TenantFull:
+		return "refused, its tenant has as many waiting as it may"
 	case Evicted:
 		return "turned away for a higher class, the queue is full"
 	case Cleared:

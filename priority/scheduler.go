@@ -28,6 +28,20 @@ type Limits struct {
 	MaxWait time.Duration
 	// Shedding says what happens when more comes than can be served. Defaults to ShedOff.
 	Shedding Shedding
+	// TenantWeights are the shares of the tenants, inside a class, where several wait: who has twice the weight gets twice the
+	// time. A tenant that is not in it has 1. Whoever gives it must not change it afterwards.
+	TenantWeights Weights
+	// TenantPermits is how many permits one tenant may hold at once, even if others are free. Zero is no limit. Callers
+	// without a tenant have none.
+	TenantPermits int
+	// TenantWaiting is how many calls of one tenant may wait at once. Zero is no limit but MaxWaiting.
+	TenantWaiting int
+	// SlowAfter, above zero, says that calls with a label whose calls take longer than this in the mean are slow. All of
+	// them together may hold SlowShare percent of the permits, one at least. They may have more while nobody else comes: when
+	// nobody who is not slow waits, and none has come for as long as a slow call takes. Calls without a label are not slow.
+	SlowAfter time.Duration
+	// SlowShare is the percentage of the permits that slow calls may hold. Defaults to DefaultSlowShare.
+	SlowShare int
 }
 
 // Validate reports everything that is wrong with l.
@@ -51,6 +65,21 @@ func (l Limits) Validate() error {
 	if l.MaxWait < 0 {
 		errs = append(errs, fmt.Errorf("MaxWait is %s: must not be negative", l.MaxWait))
 	}
+	if err := l.TenantWeights.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if l.TenantPermits < 0 {
+		errs = append(errs, fmt.Errorf("TenantPermits is %d: must not be negative", l.TenantPermits))
+	}
+	if l.TenantWaiting < 0 {
+		errs = append(errs, fmt.Errorf("TenantWaiting is %d: must not be negative", l.TenantWaiting))
+	}
+	if l.SlowAfter < 0 {
+		errs = append(errs, fmt.Errorf("SlowAfter is %s: must not be negative", l.SlowAfter))
+	}
+	if l.SlowShare < 0 || l.SlowShare > 100 {
+		errs = append(errs, fmt.Errorf("SlowShare is %d: want a percentage", l.SlowShare))
+	}
 	if !l.Shedding.Valid() {
 		errs = append(errs, fmt.Errorf("Shedding is %d: want ShedOff, ShedDryRun or ShedOn", l.Shedding))
 	}
@@ -62,7 +91,8 @@ func (l Limits) Validate() error {
 //
 // Its invariants, which hold between any two calls once the owner has called Next until it returned nil: permits out
 // never exceed the limit unless the limit was lowered under them, and nobody waits for a permit that is free and that
-// its class may have, unless the scheduler is suspended.
+// its class may have, unless the scheduler is suspended, or the caller's tenant has as many as it may, or it is slow and the
+// slow ones have their share.
 //
 // The zero value is not ready: call Init.
 type Scheduler struct {
@@ -77,8 +107,12 @@ type Scheduler struct {
 	classes        [NumClasses]classQueue // by rank
 	oldest, newest *Waiter                // every waiter in the order of arrival, which is the order of expiry too
 
-	shed  *shedder // nil unless Limits say to look for overload
-	costs *costs   // nil unless something wants to know what permits take
+	flows    flows
+	shed     *shedder  // nil unless Limits say to look for overload
+	costs    *costs    // nil unless something wants to know what permits take
+	strict   bool      // whether there are rules for who may have a free permit beyond the classes
+	slowHeld int       // permits that slow calls hold
+	quickAt  mono.Time // when one that is not slow was last granted; 0 is never
 
 	alarm   *time.Timer // nil until MaxWait made somebody's wait finite
 	alarmAt mono.Time   // when it rings: no later than the oldest waiter expires; 0 when it is not set
@@ -86,24 +120,33 @@ type Scheduler struct {
 }
 
 // Init makes s ready. ring is called, on a goroutine of its own and without the owner's lock, when a waiter has waited
-// for MaxWait: it must lock, call Expire, unlock and wake the batch.
+// for MaxWait or may go since some time has passed: it must lock, call Expire, call Next until that returns nil, unlock and
+// wake the batch.
 func (s *Scheduler) Init(l Limits, ring func()) {
-	if l.AgingShare == 0 {
-		l.AgingShare = DefaultAgingShare
+	s.limits, s.ring = l.withDefaults(), ring
+	s.flows.init()
+	for rank := range s.classes {
+		s.classes[rank].init(rank)
 	}
-	s.limits, s.ring = l, ring
 	s.arrange()
 	s.setRules()
 }
 
+func (l Limits) withDefaults() Limits {
+	if l.AgingShare == 0 {
+		l.AgingShare = DefaultAgingShare
+	}
+	return l
+}
+
 // setRules makes, keeps or drops what the rules of the limits need to know.
 func (s *Scheduler) setRules() {
-	switch {
-	case s.limits.Shedding == ShedOff:
-		s.costs = nil
-	case s.costs == nil:
-		s.costs = &costs{labels: make(map[string]*cost)}
+	l := &s.limits
+	s.strict = l.TenantPermits > 0 || l.SlowAfter > 0
+	if s.costs == nil && (l.Shedding != ShedOff || s.strict) {
+		s.costs = newCosts() // and kept, as permits are out that are reckoned with
 	}
+	s.refill()
 	s.setShedding(s.limits.Shedding)
 }
 
@@ -113,10 +156,7 @@ func (s *Scheduler) Limits() Limits { return s.limits }
 // SetLimits changes the numbers. Permits above a lowered limit stay out until they are released. A changed MaxWait
 // holds for those who wait already, reckoned from when they came. The owner calls Next afterwards.
 func (s *Scheduler) SetLimits(l Limits) {
-	if l.AgingShare == 0 {
-		l.AgingShare = DefaultAgingShare
-	}
-	s.limits = l
+	s.limits = l.withDefaults()
 	s.arrange()
 	s.setRules()
 	s.arm()
@@ -198,17 +238,38 @@ func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
 			return s.reject(w, TooLate)
 		}
 	}
+	if most := s.limits.TenantWaiting; most > 0 && w.tenant != "" && s.tenantWaiting(w.tenant) >= most {
+		return s.reject(w, TenantFull)
+	}
 	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) {
 		return s.reject(w, QueueFull)
 	}
-	s.classes[rank].join(w)
+	s.classify(w)
+	s.join(w)
 	s.arrive(w)
 	return true
 }
 
+// classify notes whether w is slow.
+func (s *Scheduler) classify(w *Waiter) {
+	if s.isSlow(w.label) {
+		w.traits |= slowly
+	}
+}
+
+// tenantWaiting returns how many of tenant's calls wait.
+func (s *Scheduler) tenantWaiting(tenant string) int {
+	t := s.flowOf(tenant)
+	n := t.waiting
+	if !t.listed {
+		s.idle(t)
+	}
+	return n
+}
+
 // reject turns away w, which is not queued.
 func (s *Scheduler) reject(w *Waiter, reason Reason) bool {
-	w.state, w.reason, w.depth, w.retry = refused, reason, int32(s.waiting), s.comeBack()
+	w.state, w.reason, w.value, w.depth, w.retry = refused, reason, nil, int32(s.waiting), s.comeBack()
 	s.classes[w.class.rank()].refused[reason]++
 	return false
 }
@@ -216,7 +277,8 @@ func (s *Scheduler) reject(w *Waiter, reason Reason) bool {
 // EnqueueFront puts w before everybody of its class, however full the queue: for a caller who had a permit already and
 // lost what it stood for.
 func (s *Scheduler) EnqueueFront(w *Waiter) {
-	s.classes[w.class.rank()].joinFront(w)
+	s.classify(w)
+	s.joinFront(w)
 	s.arrive(w)
 }
 
@@ -225,7 +287,7 @@ func (s *Scheduler) EnqueueFront(w *Waiter) {
 func (s *Scheduler) evictBelow(rank int, b *Batch) bool {
 	for low := NumClasses - 1; low > rank; low-- {
 		if c := &s.classes[low]; c.waiting > 0 {
-			s.refuse(c.victim(), Evicted, nil, b)
+			s.refuse(s.victim(c), Evicted, nil, b)
 			return true
 		}
 	}
@@ -291,21 +353,22 @@ func (s *Scheduler) depart(w *Waiter) {
 	}
 }
 
-// pick returns the rank to be served next, or -1: the highest class that waits and may have a permit, unless a lower
-// one has been passed over so often that its share is due.
-func (s *Scheduler) pick() int {
-	best := -1
+// pick returns the lane to be served next, nil if there is none: that of the highest class that waits and may have a permit,
+// unless a lower one has been passed over so often that its share is due.
+func (s *Scheduler) pick(now mono.Time) *lane {
+	var best *lane
 	for rank := range s.classes {
-		c := &s.classes[rank]
-		if c.waiting == 0 || !s.room(rank) {
+		q := s.able(rank, now)
+		if q == nil {
 			continue
 		}
-		if best < 0 {
-			best = rank
+		if best == nil {
+			best = q
 			continue
 		}
-		if due := s.limits.AgingShare - 1; due > 0 && c.passed >= due && c.passed >= s.classes[best].passed {
-			best = rank
+		passed := q.class.passed
+		if due := s.limits.AgingShare - 1; due > 0 && passed >= due && passed >= best.class.passed {
+			best = q
 		}
 	}
 	return best
@@ -321,15 +384,15 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 		if s.waiting == 0 {
 			return nil
 		}
-		rank := s.pick()
-		if rank < 0 {
+		q := s.pick(now)
+		if q == nil {
 			return nil
 		}
-		c := &s.classes[rank]
+		rank, c := q.rank, q.class
 		if s.shed != nil {
 			s.observe(rank, now) // which may change who is first
 		}
-		w := c.first()
+		w := q.first()
 		if reason, ok := w.gone(now); ok {
 			s.refuse(w, reason, nil, b)
 			continue
@@ -341,19 +404,17 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 			}
 			s.note(w, now)
 		}
-		c.pop()
+		s.book(w, now)
+		s.part(w)
 		s.depart(w)
 		w.state = granted
 		// Before the permit is taken: it is this one that the lower classes could have had.
 		for low := rank + 1; low < NumClasses; low++ {
-			if l := &s.classes[low]; l.waiting > 0 && s.room(low) {
-				l.passed++
+			if s.able(low, now) != nil {
+				s.classes[low].passed++
 			}
 		}
 		s.admit(rank)
-		if s.costs != nil {
-			w.use.began = now
-		}
 		c.waits++
 		c.waited += max(0, int64(now-w.since))
 		c.passed = 0
@@ -367,8 +428,8 @@ func (s *Scheduler) Leave(w *Waiter, reason Reason) bool {
 	if w.state != queued {
 		return false
 	}
-	c := w.line.class
-	c.leave(w)
+	c := w.line.lane.class
+	s.part(w)
 	w.depth = int32(s.waiting)
 	s.depart(w)
 	w.state, w.reason = left, reason
@@ -382,11 +443,14 @@ func (w *Waiter) Settle() { <-w.wake }
 
 // refuse turns away w, which is queued, and adds it to b.
 func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
-	c := w.line.class
-	c.leave(w)
+	c := w.line.lane.class
+	s.part(w)
 	w.depth = int32(s.waiting)
 	s.depart(w)
-	w.state, w.reason, w.cause = refused, reason, cause
+	w.state, w.reason, w.value = refused, reason, nil
+	if cause != nil {
+		w.value = cause
+	}
 	if reason == Shed || reason == TooLate || reason == Evicted {
 		w.retry = s.comeBack()
 	}
@@ -417,11 +481,10 @@ func (s *Scheduler) RefuseAll(reason Reason, cause error, sparePatient bool, b *
 // Expire turns away everybody who has waited for MaxWait, and sets the alarm for the next.
 func (s *Scheduler) Expire(now Time, b *Batch) {
 	s.alarmAt = 0
-	if s.limits.MaxWait <= 0 {
-		return
-	}
-	for w := s.oldest; w != nil && now.Sub(w.since) >= s.limits.MaxWait; w = s.oldest {
-		s.refuse(w, Timeout, nil, b)
+	if s.limits.MaxWait > 0 {
+		for w := s.oldest; w != nil && now.Sub(w.since) >= s.limits.MaxWait; w = s.oldest {
+			s.refuse(w, Timeout, nil, b)
+		}
 	}
 	s.arm()
 }
@@ -430,10 +493,7 @@ func (s *Scheduler) Expire(now Time, b *Batch) {
 // waiter would double what a waiter costs, and they expire in the order they came. It may ring early, for one that has
 // left since; then it is set anew, which is cheaper than setting it whenever the queue's head changes.
 func (s *Scheduler) arm() {
-	if s.limits.MaxWait <= 0 || s.oldest == nil {
-		return
-	}
-	at := s.oldest.since.Add(s.limits.MaxWait)
+	at := s.alarmDue()
 	if at == 0 || s.alarmAt != 0 && s.alarmAt <= at {
 		return
 	}
@@ -444,6 +504,24 @@ func (s *Scheduler) arm() {
 		return
 	}
 	s.alarm.Reset(wait)
+}
+
+// alarmDue returns when the alarm is to ring: when the oldest waiter expires, or when slow calls may have more than their
+// share, if that is earlier; 0 is never.
+func (s *Scheduler) alarmDue() mono.Time {
+	var at mono.Time
+	if s.oldest == nil {
+		return 0
+	}
+	if s.limits.MaxWait > 0 {
+		at = s.oldest.since.Add(s.limits.MaxWait)
+	}
+	if s.limits.SlowAfter > 0 && s.quickAt != 0 && s.slowWaits() {
+		if due := s.slowAt(); (at == 0 || due < at) && due > mono.Now() {
+			at = due
+		}
+	}
+	return at
 }
 
 // Stop ends the alarm. Waiters that are left do not expire any more.

@@ -59,13 +59,24 @@ func (p *Permit) Release() {
 	s.dispatchAndUnlock()
 }
 
-// permitLocked returns the permit that the scheduler gave to a call.
-func (s *Semaphore) permitLocked(o *Options) Permit {
-	p := Permit{sem: s, class: o.Class}
-	if s.sched.costs != nil {
-		p.label, p.use.began = o.Label, mono.Now()
+// admitLocked takes a permit for a call if one is free for it.
+func (s *Semaphore) admitLocked(o *Options) (Permit, bool) {
+	if s.closed {
+		return Permit{}, false
 	}
-	return p
+	if s.sched.costs == nil {
+		if !s.sched.TryAdmit(o.Class) {
+			return Permit{}, false
+		}
+		return Permit{sem: s, class: o.Class}, true
+	}
+	now := mono.Now()
+	p := Permit{sem: s, class: o.Class, label: o.Label}
+	if !s.sched.Admit(o, now, &p.use) {
+		return Permit{}, false
+	}
+	p.use.began = now
+	return p, true
 }
 
 // Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
@@ -78,8 +89,7 @@ func (s *Semaphore) Acquire(ctx context.Context) (Permit, error) {
 		return Permit{}, s.turnAway(&o, reason, cause)
 	}
 	s.mu.Lock()
-	if !s.closed && s.sched.TryAdmit(o.Class) {
-		p := s.permitLocked(&o)
+	if p, ok := s.admitLocked(&o); ok {
 		s.mu.Unlock()
 		return p, nil
 	}
@@ -96,10 +106,7 @@ func (s *Semaphore) TryAcquire(ctx context.Context) (Permit, bool) {
 	o, _ := FromContext(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.sched.TryAdmit(o.Class) {
-		return Permit{}, false
-	}
-	return s.permitLocked(&o), true
+	return s.admitLocked(&o)
 }
 
 // wait is Acquire for a caller who may have to wait.
@@ -112,8 +119,7 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 		s.mu.Unlock()
 		return Permit{}, s.turnAway(o, Closed, nil)
 	}
-	if s.sched.TryAdmit(o.Class) { // freed between the unlock and the lock
-		p := s.permitLocked(o)
+	if p, ok := s.admitLocked(o); ok { // freed between the unlock and the lock
 		s.mu.Unlock()
 		return p, nil
 	}
@@ -143,6 +149,7 @@ func (s *Semaphore) leave(ctx context.Context, w *Waiter, o *Options) error {
 		if w.Granted() {
 			s.mu.Lock()
 			s.sched.Release(o.Class)
+			s.sched.Reckon(w.use, o.Label, -1)
 			s.sched.CountRefusal(o.Class, reason)
 			s.dispatchAndUnlock()
 		}
@@ -172,20 +179,26 @@ func (s *Semaphore) describe(e *RefusedError) error {
 // dispatchAndUnlock grants what is free to those who may have it, and wakes them after the unlock.
 func (s *Semaphore) dispatchAndUnlock() {
 	var b Batch
-	if s.sched.Waiting() > 0 {
-		now := mono.Now()
-		for w := s.sched.Next(now, &b); w != nil; w = s.sched.Next(now, &b) {
-			b.Add(w)
-		}
-	}
+	s.dispatchLocked(&b)
 	s.mu.Unlock()
 	b.Wake()
+}
+
+func (s *Semaphore) dispatchLocked(b *Batch) {
+	if s.sched.Waiting() == 0 {
+		return
+	}
+	now := mono.Now()
+	for w := s.sched.Next(now, b); w != nil; w = s.sched.Next(now, b) {
+		b.Add(w)
+	}
 }
 
 func (s *Semaphore) expire() {
 	var b Batch
 	s.mu.Lock()
 	s.sched.Expire(mono.Now(), &b)
+	s.dispatchLocked(&b)
 	s.mu.Unlock()
 	b.Wake()
 }

@@ -83,10 +83,10 @@ var shedAfter = [NumClasses]int64{0, 4, 2}
 
 // A shedder is what a scheduler with Shedding keeps. It holds no lock.
 type shedder struct {
-	on      bool // else it counts
-	vigils  [NumClasses]vigil
-	fresh   mono.Time // no age is reckoned from before this; 0 is none
-	trials  uint
+	on     bool // else it counts
+	vigils [NumClasses]vigil
+	fresh  mono.Time // no age is reckoned from before this; 0 is none
+	trials uint
 }
 
 // A vigil watches the delay of one class. The age of its oldest waiter is the delay, whoever is served first: if that was
