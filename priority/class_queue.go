@@ -23,11 +23,11 @@ func (c *classQueue) init(rank int) {
 	c.slow.slow = true
 }
 
-// able returns the lane of this rank from which somebody may go, nil if there is none. Of two the one whose next has waited
+// able returns the lane of this rank from which somebody may go, nil if there is none. The class must have waiters. Of two lanes the one whose next has waited
 // longer.
 func (s *Scheduler) able(rank int, now mono.Time) *lane {
 	c := &s.classes[rank]
-	if c.waiting == 0 || !s.room(rank) {
+	if !s.room(rank) {
 		return nil
 	}
 	if c.slow.ready() && s.slowRoom(now) {

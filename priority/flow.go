@@ -169,11 +169,16 @@ func (s *Scheduler) prune(must bool) {
 
 // lineOf returns the line that w joins in its lane.
 func (s *Scheduler) lineOf(w *Waiter) *line {
-	t := s.flowOf(w.tenant)
-	s.flows.busy(t)
 	q := s.laneOf(w)
+	t := &s.flows.plain
+	if w.tenant != "" {
+		t = s.flowOf(w.tenant)
+		s.flows.busy(t)
+	}
 	l := &t.lines[q.index()]
-	l.flow, l.lane = t, q
+	if l.lane == nil {
+		l.flow, l.lane = t, q
+	}
 	return l
 }
 
@@ -250,7 +255,9 @@ func (s *Scheduler) part(w *Waiter) {
 	if l.waiting == 0 && l.at > 0 {
 		q.exit(l)
 	}
-	s.idle(t)
+	if t.waiting == 0 && t != &s.flows.plain {
+		s.idle(t)
+	}
 }
 
 // book notes in w's use what is reckoned with of the permit that w, still in its line, is granted.

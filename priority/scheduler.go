@@ -358,6 +358,9 @@ func (s *Scheduler) depart(w *Waiter) {
 func (s *Scheduler) pick(now mono.Time) *lane {
 	var best *lane
 	for rank := range s.classes {
+		if s.classes[rank].waiting == 0 {
+			continue
+		}
 		q := s.able(rank, now)
 		if q == nil {
 			continue
@@ -410,7 +413,7 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 		w.state = granted
 		// Before the permit is taken: it is this one that the lower classes could have had.
 		for low := rank + 1; low < NumClasses; low++ {
-			if s.able(low, now) != nil {
+			if s.classes[low].waiting > 0 && s.able(low, now) != nil {
 				s.classes[low].passed++
 			}
 		}

@@ -33,6 +33,11 @@ func NewSemaphore(l Limits) (*Semaphore, error) {
 type Permit struct {
 	sem   *Semaphore
 	class Class
+	notes *notes // nil where nobody wants to know how long it is out
+}
+
+// A notes is what is noted of a permit that is out.
+type notes struct {
 	label string
 	use   Use
 }
@@ -53,30 +58,32 @@ func (p *Permit) Release() {
 		panic("priority: a permit was copied, and released more than once")
 	}
 	s.sched.Release(p.class)
-	if p.use.began != 0 {
-		s.sched.Reckon(p.use, p.label, max(0, mono.Since(p.use.began)))
+	if n := p.notes; n != nil {
+		s.sched.Reckon(n.use, n.label, max(0, mono.Since(n.use.began)))
 	}
 	s.dispatchAndUnlock()
 }
 
 // admitLocked takes a permit for a call if one is free for it.
 func (s *Semaphore) admitLocked(o *Options) (Permit, bool) {
-	if s.closed {
+	if s.sched.costs != nil {
+		return s.admitNoted(o)
+	}
+	if s.closed || !s.sched.TryAdmit(o.Class) {
 		return Permit{}, false
 	}
-	if s.sched.costs == nil {
-		if !s.sched.TryAdmit(o.Class) {
-			return Permit{}, false
-		}
-		return Permit{sem: s, class: o.Class}, true
-	}
+	return Permit{sem: s, class: o.Class}, true
+}
+
+// admitNoted is admitLocked where the scheduler wants to know how long the permit is out.
+func (s *Semaphore) admitNoted(o *Options) (Permit, bool) {
 	now := mono.Now()
-	p := Permit{sem: s, class: o.Class, label: o.Label}
-	if !s.sched.Admit(o, now, &p.use) {
+	var use Use
+	if s.closed || !s.sched.Admit(o, now, &use) {
 		return Permit{}, false
 	}
-	p.use.began = now
-	return p, true
+	use.began = now
+	return Permit{sem: s, class: o.Class, notes: &notes{o.Label, use}}, true
 }
 
 // Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
@@ -135,7 +142,11 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 	if !w.Granted() {
 		return Permit{}, s.describe(w.Refusal(ctx, o))
 	}
-	return Permit{sem: s, class: o.Class, label: o.Label, use: w.use}, nil
+	p := Permit{sem: s, class: o.Class}
+	if w.use.began != 0 {
+		p.notes = &notes{o.Label, w.use}
+	}
+	return p, nil
 }
 
 // leave takes w out of the queue because ctx ended. A permit that came in the same instant goes to the next.
