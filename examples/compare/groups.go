@@ -19,6 +19,8 @@ func allGroups(l *lab) []group {
 		depthGroup(l),
 		faultGroup(l),
 		overloadGroup(l),
+		tenantsGroup(l),
+		slowGroup(l),
 	}
 	for i := range groups {
 		groups[i].limit = l.limit()

@@ -22,7 +22,7 @@ type stream struct {
 	perSecond float64
 	deadline  time.Duration // for each call; 0 is none
 	mark      func(context.Context) context.Context
-	from      time.Duration // when the first comes
+	from, to  time.Duration // when the first comes and the last; a to of 0 is the end of the run
 }
 
 // arrival is what became of one caller.
@@ -50,6 +50,9 @@ func (s stream) run(ctx context.Context, op operation, begin time.Time, duration
 	}
 	outcomes := make([]arrival, int(s.perSecond*duration.Seconds()*2)+100) // no caller may wait for one to grow
 	var callers sync.WaitGroup
+	if s.to > 0 {
+		duration = s.to
+	}
 	n := 0
 	for at := s.from; n < len(outcomes); at += time.Duration(rnd.ExpFloat64() / s.perSecond * float64(time.Second)) {
 		if at >= duration || ctx.Err() != nil {

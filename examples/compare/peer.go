@@ -11,6 +11,7 @@ const (
 	poolSQL         = "poolsql"
 	reserveSQL      = "poolsql, HighReserve 1"
 	shedSQL         = "poolsql, Shedding"
+	slowSQL         = "poolsql, SlowThreshold"
 	codelLock       = "bohde/codel"
 	failsafeLimiter = "failsafe-go"
 	cancelSQL       = "database/sql, cancel handler"
