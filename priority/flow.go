@@ -90,22 +90,18 @@ func (f *flows) deal(tenant string) *flow {
 			f.shards[i].weight, f.shards[i].shard = 1, true
 		}
 	}
-	var dealt [handSize]int
+	var dealt [handSize]int // in order
 	entropy := maphash.String(f.seed, tenant)
 	var best *flow
 	for n := range handSize {
 		card := int(entropy % uint64(shards-n))
 		entropy /= uint64(shards - n)
-		at := n
-		for ; at > 0 && dealt[at-1] > card; at-- { // in order, so that what was dealt is skipped by counting
-			dealt[at] = dealt[at-1]
+		at := 0
+		for at < n && dealt[at] <= card { // what was dealt is skipped by counting
+			card++
+			at++
 		}
-		dealt[at] = card
-		for i := range at {
-			if dealt[i] <= card {
-				card++
-			}
-		}
+		copy(dealt[at+1:n+1], dealt[at:n])
 		dealt[at] = card
 		if t := &f.shards[card]; best == nil || t.waiting < best.waiting {
 			best = t

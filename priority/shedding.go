@@ -117,6 +117,9 @@ func (s *Scheduler) setShedding(mode Shedding) {
 		}
 	}
 	s.shed.on = mode == ShedOn
+	for rank := range s.classes {
+		s.classes[rank].newestFirst = s.shed.on && s.shed.vigils[rank].overloaded
+	}
 	s.refresh()
 }
 

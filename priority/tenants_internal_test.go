@@ -228,3 +228,24 @@ func TestSlowCallsThatWaitGetWhatNobodyComesForAnyMore(t *testing.T) {
 		}
 	}
 }
+
+func TestAHandHasNoLineTwiceAndIsTheSameEachTime(t *testing.T) {
+	var sched Scheduler
+	sched.Init(Limits{Permits: 1}, func() {})
+	for i := range 5000 {
+		sched.flowOf(fmt.Sprint(i)).uses++ // so that it is kept
+	}
+	f := &sched.flows
+	got := make(map[*flow]bool)
+	for n := range handSize { // the shortest is dealt, so that each in turn is
+		at := f.deal("somebody")
+		if got[at] {
+			t.Fatalf("after %d lines one came a second time", n)
+		}
+		got[at] = true
+		at.waiting = 1000
+	}
+	if at := f.deal("somebody"); !got[at] {
+		t.Error("the hand has more lines than it should")
+	}
+}

@@ -22,51 +22,36 @@
 // # What the experiments are
 //
 //   - A: one caller on a driver whose Exec returns at once: what a layer itself costs.
-//
 //   - B: the same with 64 and 1,000 callers over 8 connections, in two variants. In the one called no-op, Exec returns
 //     at once, and whether the others find a connection free is up to the scheduler and to the pool. In the one called
 //     yield, Exec lets another goroutine run while it holds its connection, so that a queue forms for certain.
-//
 //   - C: `select 1` on PostgreSQL over 8 connections, by 1, 64 and 1,000 callers.
-//
 //   - D: one caller who matters among 200 who do not and keep 8 connections busy with `select pg_sleep(0.01)`. All
 //     peers get the same contexts; only poolsql reads the priority in them.
-//
 //   - E: a closed loop of 64 callers on 8 connections with 5 ms of work each: fair turns would give everybody 40 ms.
-//
 //   - F: 50 callers at once on a pool of at most 50 connections of which 5 are open, where opening one takes 150 ms and
 //     the work 2 ms (the spike of HikariCP's documentation).
-//
 //   - G: a queue with 100 waiters and one with a million: what to enter, to leave and to hand over costs, on the queue
 //     alone and with a goroutine behind each waiter. The latter needs some 5 GiB.
-//
 //   - H: statements that end badly, against peers that have their defaults, and against pgx's handler that cancels instead
 //     of closing. It has no ratios but a column of targets, which are poolsql's own.
-//
 //   - H, timeouts: 8 callers on 8 connections run 1,000 statements that outlast their context by far, or by next to nothing,
 //     so that the cancel and the answer meet. Half of them are in transactions. Each is followed by 10 that have time,
 //     the first of which runs for 3 ms: a cancel that comes late hits only what runs. What was opened is counted by the
 //     pool's hook and its dialer, and which processes stayed is asked of the server.
-//
 //   - H, held: a caller who is alone on a pool of one connection lets a statement time out and runs another. "Late by" is
 //     from the deadline until the call returns; "busy after that" until the next statement was answered, less what it
 //     takes when nothing has happened; both as the caller sees them. Four do so at once. The 64 busy callers have
 //     another pool, of 64 connections, and run "select 1" as fast as they can.
-//
 //   - H, restart: 64 callers run statements of 5 ms, which they allow to be repeated, and which only poolsql does. The
 //     time begins when the server accepts connections; the rate is that of a quarter of a second, against the one before.
-//
 //   - H, down: the callers have a second for each call and come back 100 ms after it has failed. Dials are counted.
-//
 //   - H, hole: a network that takes everything and answers nothing, the requests to cancel included, until the caller has
 //     returned. From then on new connections come through. "> 10" was given up after 10 seconds. A proxy of this program
 //     stands for that network, and for the server that is down.
-//
 //   - I: an open loop: callers come at random, whatever became of those before them, more than can be served. An answer is useful
 //     that comes before its caller's deadline. failsafe-go and bohde/codel limit as many callers as there are connections.
-//
 //   - J: two tenants, of which one has as many calls as it can make. Only poolsql reads their names.
-//
 //   - K: statements of two lengths. Only poolsql reads their labels.
 //
 // H runs once by default, as it has hundreds of samples of most things and takes minutes. The peers have no acquire

@@ -13,7 +13,6 @@ func slowGroup(l *lab) group {
 	peers := []standinPeer{
 		{plainSQL, openSQL(openPlain).onStandin},
 		{puddlePool, openPuddle},
-		{codelLock, openCodel},
 		{poolSQL, openPoolsql(0).onStandin},
 		{slowSQL, openPoolsqlWith(poolsql.Config{SlowThreshold: 100 * time.Millisecond}).onStandin},
 	}

@@ -14,7 +14,6 @@ func tenantsGroup(l *lab) group {
 	peers := []standinPeer{
 		{plainSQL, openSQL(openPlain).onStandin},
 		{puddlePool, openPuddle},
-		{codelLock, openCodel},
 		{poolSQL, openPoolsql(0).onStandin},
 	}
 	duration := time.Duration(l.scale(5000, 200)) * time.Millisecond
