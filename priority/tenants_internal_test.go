@@ -86,7 +86,7 @@ func TestTenantsWhoComeOnceDoNotShutOutThoseWhoStay(t *testing.T) {
 			from: time.Duration(i) * time.Millisecond, to: time.Duration(i)*time.Millisecond + 1})
 	}
 	out, _ := simulation{limits: Limits{Permits: 4}, duration: 2 * time.Second, streams: streams}.run(t)
-	if got := summarize(out[0]); got.ok < 100 {
+	if got := summarize(out[0]); got.ok < 20 { // there are hundreds to share with
 		t.Errorf("%v; want it served", got)
 	}
 }
@@ -96,7 +96,7 @@ func TestATenantHoldsNoMoreThanItMayAndTheOthersGoOn(t *testing.T) {
 	s := simulation{
 		limits: Limits{Permits: 8, TenantPermits: 3, TenantWaiting: 10}, duration: 2 * time.Second,
 		streams: []simStream{
-			{options: tenant("a"), callers: 40, work: 10 * time.Millisecond, to: time.Second},
+			{options: tenant("a"), perSecond: 1000, work: 10 * time.Millisecond, to: time.Second},
 			{options: tenant("b"), callers: 4, work: 10 * time.Millisecond},
 		},
 	}

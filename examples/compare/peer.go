@@ -11,6 +11,7 @@ const (
 	poolSQL         = "poolsql"
 	reserveSQL      = "poolsql, HighReserve 1"
 	shedSQL         = "poolsql, Shedding"
+	shedReserveSQL  = "poolsql, Shedding, HighReserve 1"
 	slowSQL         = "poolsql, SlowThreshold"
 	codelLock       = "bohde/codel"
 	failsafeLimiter = "failsafe-go"

@@ -28,6 +28,7 @@ func guarded() []standinPeer {
 		{failsafeLimiter, openFailsafe},
 		{poolSQL, openPoolsql(0).onStandin},
 		{shedSQL, openPoolsqlWith(poolsql.Config{Shedding: priority.ShedOn}).onStandin},
+		{shedReserveSQL, openPoolsqlWith(poolsql.Config{Shedding: priority.ShedOn, HighReserve: 1}).onStandin},
 	}
 }
 
