@@ -271,8 +271,9 @@ func (s *Scheduler) book(w *Waiter, now Time) {
 		s.quickAt = now
 	}
 	t := w.line.flow
-	if t == nil && s.limits.TenantPermits > 0 && w.tenant != "" {
+	if t == nil && s.limits.TenantPermits > 0 && w.tenant != "" { // in front since before there was a cap
 		t = s.flowOf(w.tenant)
+		s.flows.busy(t)
 	}
 	if t == nil || s.flows.named == nil {
 		return // nobody to share with
