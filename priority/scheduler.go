@@ -389,6 +389,9 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 		}
 		q := s.pick(now)
 		if q == nil {
+			if s.limits.SlowAfter > 0 {
+				s.arm() // for the slow ones, if it is they who wait: when they may go has moved with each quick one
+			}
 			return nil
 		}
 		rank, c := q.rank, q.class

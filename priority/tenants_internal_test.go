@@ -35,6 +35,10 @@ func TestTenantsShareByTheTimeThatTheyUseAndByWeight(t *testing.T) {
 			{options: tenant("a"), callers: 40, work: 50 * time.Millisecond},
 			{options: tenant("b"), callers: 40, work: 2 * time.Millisecond},
 		}, []float64{0.5, 0.5}},
+		"long calls beside short ones, of which nothing is known": {nil, []simStream{
+			{options: Options{Tenant: "a"}, callers: 40, work: 50 * time.Millisecond},
+			{options: Options{Tenant: "b"}, callers: 40, work: 2 * time.Millisecond},
+		}, []float64{0.5, 0.5}},
 		"weights": {Weights{"a": 3, "c": 0.5}, []simStream{
 			{options: tenant("a"), callers: 40, work: 5 * time.Millisecond},
 			{options: tenant("b"), callers: 40, work: 20 * time.Millisecond},
