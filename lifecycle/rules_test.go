@@ -84,14 +84,14 @@ func TestSheddingReachesThePoolAndCanChange(t *testing.T) {
 			h.Release()
 		}
 		holder := take(t, p, "holder")
-		hurry := func() (error, time.Duration) {
+		hurry := func() (time.Duration, error) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 			defer cancel()
 			c := call(ctx, p, low)
 			err := c.refused(t)
-			return err, c.waited
+			return c.waited, err
 		}
-		err, waited := hurry()
+		waited, err := hurry()
 		var refused *priority.RefusedError
 		if !errors.Is(err, priority.ErrOverloaded) || !errors.As(err, &refused) || refused.RetryAfter <= 0 || waited != 0 {
 			t.Errorf("after %v: %v; want it refused at once, and told when to come again", waited, err)
@@ -100,14 +100,14 @@ func TestSheddingReachesThePoolAndCanChange(t *testing.T) {
 			t.Errorf("counted: %+v", s.Class(priority.Low))
 		}
 		configure(t, p, func(s *lifecycle.Settings) { s.Shedding = priority.ShedDryRun })
-		if err, waited := hurry(); !errors.Is(err, context.DeadlineExceeded) || !near(waited, 5*time.Millisecond) {
+		if waited, err := hurry(); !errors.Is(err, context.DeadlineExceeded) || !near(waited, 5*time.Millisecond) {
 			t.Errorf("in a dry run: after %v: %v", waited, err)
 		}
 		if s := p.Stats(); s.Class(priority.Low).WouldRefuse[priority.TooLate] != 1 {
 			t.Errorf("counted in a dry run: %+v", s.Class(priority.Low))
 		}
 		configure(t, p, func(s *lifecycle.Settings) { s.Shedding = priority.ShedOff })
-		if err, waited := hurry(); !errors.Is(err, context.DeadlineExceeded) || !near(waited, 5*time.Millisecond) {
+		if waited, err := hurry(); !errors.Is(err, context.DeadlineExceeded) || !near(waited, 5*time.Millisecond) {
 			t.Errorf("without: after %v: %v", waited, err)
 		}
 		holder.Release()
