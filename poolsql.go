@@ -201,7 +201,8 @@ func WithLabel(ctx context.Context, label string) context.Context {
 	return priority.WithLabel(ctx, label)
 }
 
-// WithTenant returns a context whose calls run on behalf of tenant. Inside a class the tenants take turns.
+// WithTenant returns a context whose calls run on behalf of tenant. Inside a class tenants share
+// by the time that they use.
 func WithTenant(ctx context.Context, tenant string) context.Context {
 	return priority.WithTenant(ctx, tenant)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"time"
@@ -112,6 +113,22 @@ type Config struct {
 	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class makes room. Zero is no
 	// limit.
 	MaxWaiting int
+	// Shedding says what happens when more comes than the connections can serve: see [priority.Shedding]. Defaults to
+	// priority.ShedOff: everybody waits for as long as he may.
+	Shedding priority.Shedding
+	// TenantWeights are the shares of tenants, by time, inside a class, where several wait. A tenant that is not in it has 1.
+	TenantWeights priority.Weights
+	// TenantMaxConns is how many connections one tenant may hold at once, even while others are idle. Zero is no limit. Callers
+	// without a tenant have none.
+	TenantMaxConns int
+	// TenantMaxWaiting is how many callers of one tenant may wait at once. Zero is no limit but MaxWaiting.
+	TenantMaxWaiting int
+	// SlowThreshold, above zero, says that calls are slow whose label's calls hold a connection for longer than this in the mean.
+	// All of them together may hold SlowShare percent of the connections, one at least, and more while nobody else comes.
+	// Calls without a label are not slow.
+	SlowThreshold time.Duration
+	// SlowShare is that percentage. Defaults to 25.
+	SlowShare int
 
 	// BeforeConnect, if set, may change a copy of the pgx configuration before each dial: a password that expires, say.
 	BeforeConnect func(context.Context, *pgx.ConnConfig) error
@@ -177,6 +194,7 @@ func (cfg *Config) Validate() error {
 func (cfg *Config) resolve() (*Config, error) {
 	c := *cfg
 	c.Prewarm = slices.Clone(cfg.Prewarm)
+	c.TenantWeights = maps.Clone(cfg.TenantWeights)
 	c.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
@@ -270,5 +288,7 @@ func (cfg *Config) limits() priority.Limits {
 	return priority.Limits{
 		Permits: cfg.MaxConns, Reserve: cfg.HighReserve, AgingShare: cfg.AgingShare,
 		MaxWaiting: cfg.MaxWaiting, MaxWait: cfg.AcquireTimeout,
+		Shedding: cfg.Shedding, TenantWeights: cfg.TenantWeights, TenantPermits: cfg.TenantMaxConns,
+		TenantWaiting: cfg.TenantMaxWaiting, SlowAfter: cfg.SlowThreshold, SlowShare: cfg.SlowShare,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -125,6 +126,7 @@ func (c *Connector) Config() Config {
 	}
 	cfg := *e.cfg
 	cfg.Prewarm = slices.Clone(cfg.Prewarm)
+	cfg.TenantWeights = maps.Clone(cfg.TenantWeights)
 	cfg.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()

@@ -67,5 +67,9 @@ func (cfg *Config) poolSettings() lifecycle.Settings {
 		MaxLifetime: cfg.MaxConnLifetime, LifetimeJitter: cfg.MaxConnLifetimeJitter,
 		LeakThreshold: cfg.LeakThreshold,
 		Reserve:       cfg.HighReserve, AgingShare: cfg.AgingShare, MaxWaiting: cfg.MaxWaiting,
+		Rules: lifecycle.Rules{
+			Shedding: cfg.Shedding, TenantWeights: cfg.TenantWeights, TenantMax: cfg.TenantMaxConns,
+			TenantWaiting: cfg.TenantMaxWaiting, SlowAfter: cfg.SlowThreshold, SlowShare: cfg.SlowShare,
+		},
 	}
 }

@@ -97,6 +97,15 @@ var fields = []field{
 	{name: "aging_share", change: live, goName: "AgingShare", at: func(c *Config) any { return &c.AgingShare }, zero: zeroIsDefault,
 		signed: true, check: checkAgingShare, want: "want a whole number of 2 or more, or -1 for strict priority"},
 	{name: "max_waiting", change: live, goName: "MaxWaiting", at: func(c *Config) any { return &c.MaxWaiting }},
+	{name: "shedding", change: live, goName: "Shedding", at: func(c *Config) any { return &c.Shedding }, want: "want off, dry-run or on",
+		check: checkShedding},
+	{name: "tenant_weights", change: live, goName: "TenantWeights", at: func(c *Config) any { return &c.TenantWeights },
+		check: checkTenantWeights, want: "want weights such as gold=4,free=0.5, from 0.001 to 1000"},
+	{name: "tenant_max_conns", change: live, goName: "TenantMaxConns", at: func(c *Config) any { return &c.TenantMaxConns }},
+	{name: "tenant_max_waiting", change: live, goName: "TenantMaxWaiting", at: func(c *Config) any { return &c.TenantMaxWaiting }},
+	{name: "slow_threshold", change: live, goName: "SlowThreshold", at: func(c *Config) any { return &c.SlowThreshold }},
+	{name: "slow_share", change: live, goName: "SlowShare", at: func(c *Config) any { return &c.SlowShare }, zero: zeroIsDefault,
+		check: checkSlowShare, want: "want a percentage from 1 to 100"},
 	{name: "prewarm", change: anew, goName: "Prewarm", at: func(c *Config) any { return &c.Prewarm }, form: sqlText, pgx: true,
 		check: checkPrewarm, want: "want statements, none of them blank"},
 	{name: "reset_query", change: anew, goName: "ResetQuery", at: func(c *Config) any { return &c.ResetQuery },
@@ -161,6 +170,27 @@ func checkMaxCancels(cfg *Config) string {
 func checkAgingShare(cfg *Config) string {
 	if cfg.AgingShare == 1 {
 		return " is 1: would serve the lowest class first; want 2 or more, or -1 for strict priority"
+	}
+	return ""
+}
+
+func checkShedding(cfg *Config) string {
+	if !cfg.Shedding.Valid() {
+		return fmt.Sprintf(" is %d: want priority.ShedOff, ShedDryRun or ShedOn", cfg.Shedding)
+	}
+	return ""
+}
+
+func checkTenantWeights(cfg *Config) string {
+	if err := cfg.TenantWeights.Validate(); err != nil {
+		return ": " + err.Error()
+	}
+	return ""
+}
+
+func checkSlowShare(cfg *Config) string {
+	if cfg.SlowShare > 100 {
+		return fmt.Sprintf(" is %d: must be a percentage", cfg.SlowShare)
 	}
 	return ""
 }

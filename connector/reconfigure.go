@@ -21,7 +21,7 @@ import (
 //	err := pool.Reconfigure(cfg)
 //
 // What the pool goes by holds at once, for those too who wait: MinConns, MaxConns, MaxDials, HighReserve, AgingShare,
-// MaxWaiting, AcquireTimeout (reckoned from when they came), ConnectTimeout, the lifetimes, HealthCheckPeriod and
+// MaxWaiting, Shedding, the tenants' and the slow calls' shares, AcquireTimeout (reckoned from when they came), ConnectTimeout, the lifetimes, HealthCheckPeriod and
 // LeakThreshold. Connections above a lowered MaxConns are closed, those in use when they come back; callers above a lowered
 // MaxWaiting stay in the queue.
 //
@@ -47,6 +47,7 @@ func (c *Connector) Reconfigure(cfg Config) error {
 		if jitter := before.MaxConnLifetime / 10; before.MaxConnLifetimeJitter == jitter && cfg.MaxConnLifetimeJitter == jitter {
 			next.MaxConnLifetimeJitter = 0 // which Config made explicit: it is the default, and that of the new lifetime now
 		}
+		next.TenantWeights = maps.Clone(cfg.TenantWeights)
 		next.Prewarm, next.PgBouncerParams = slices.Clone(cfg.Prewarm), slices.Clone(cfg.PgBouncerParams)
 		return errs
 	})

@@ -84,6 +84,15 @@ func (c *Connector) Stats() Stats {
 	return s
 }
 
+// Costs returns for how long connections are held, as far as that was learned: of all calls, and of those of each label, in no
+// order. It is empty unless some rule wants to know: Config.Shedding, SlowThreshold, a cap, or tenants that have to share.
+func (c *Connector) Costs() []priority.Cost {
+	if c.Err() != nil {
+		return nil
+	}
+	return c.pool.Costs()
+}
+
 // operations returns the sum of all connections' numbers, those that have ended included. A connection is added to the
 // totals before it leaves the pool's list, and marked, so that none is missed and none counts twice.
 func (c *Connector) operations() pooldriver.ConnStats {

@@ -71,9 +71,22 @@ type Config[T any] struct {
 
 	// Reserve, AgingShare and MaxWaiting are those of [priority.Limits].
 	Reserve, AgingShare, MaxWaiting int
+	// Rules are further ones for who goes next.
+	Rules
 
 	// Observer, if set, is told what happens. With an [*Observers], others can be added at any time.
 	Observer Observer
+}
+
+// Rules are the rules of [priority.Limits] that say who goes next beyond classes, arrival and turns. The zero value has none.
+type Rules struct {
+	Shedding      priority.Shedding
+	TenantWeights priority.Weights
+	// TenantMax is TenantPermits there: how many resources one tenant may hold.
+	TenantMax     int
+	TenantWaiting int
+	SlowAfter     time.Duration
+	SlowShare     int
 }
 
 // validate reports everything that is wrong with c.
@@ -123,6 +136,8 @@ func (c *Config[T]) limits(permits int) priority.Limits {
 	return priority.Limits{
 		Permits: permits, Reserve: c.Reserve, AgingShare: c.AgingShare,
 		MaxWaiting: c.MaxWaiting, MaxWait: c.AcquireTimeout,
+		Shedding: c.Shedding, TenantWeights: c.TenantWeights, TenantPermits: c.TenantMax, TenantWaiting: c.TenantWaiting,
+		SlowAfter: c.SlowAfter, SlowShare: c.SlowShare,
 	}
 }
 

@@ -45,7 +45,7 @@ func (p *Pool[T]) wantedLocked() int {
 		return 0
 	}
 	lacking := max(p.cfg.Min, p.warm) - p.live - p.creating
-	wanted := max(p.sched.Waiting()-p.creating, lacking)
+	wanted := max(p.sched.Wanting()-p.creating, lacking)
 	wanted = min(wanted, p.cfg.Max-len(p.all), p.allowance-p.creating)
 	if p.failures > 0 {
 		if mono.Now() < p.retryAt {

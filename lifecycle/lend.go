@@ -68,6 +68,11 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	}
 	p.counts.useTime += used
 	p.sched.Release(r.class)
+	took := used
+	if !tell {
+		took = -1 // nobody has worked with it
+	}
+	p.sched.Reckon(r.use, r.req.Label, took)
 	tell = tell && p.told.Wants(KindRelease)
 	var by priority.Options
 	waited := r.waited

@@ -122,8 +122,10 @@ func (p *Pool[T]) AcquireFor(ctx context.Context, req *Request) (Handle[T], erro
 	now := p.now()
 	if !p.crowded.Load() {
 		p.mu.Lock()
-		if p.phase == open && p.sched.TryAdmit(req.Class) {
+		var use priority.Use
+		if p.phase == open && p.sched.Admit(&req.Options, now, &use) {
 			r := p.lendLocked(req, req.Class, req.Particular(), now)
+			r.use = use
 			h := Handle[T]{pool: p, res: r, epoch: r.epoch}
 			p.mu.Unlock()
 			return p.handOut(ctx, h, req, now)

@@ -21,9 +21,11 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 		p.mu.Unlock()
 		return Handle[T]{}, p.turnAway(ctx, req, since, priority.Closed, p.shutCause())
 	}
-	if p.sched.TryAdmit(req.Class) {
-		now := mono.Now()
+	now := mono.Now()
+	var use priority.Use
+	if p.sched.Admit(&req.Options, now, &use) {
 		r := p.lendLocked(req, req.Class, req.Particular(), now)
+		r.use = use
 		if again {
 			r.waited = max(0, now.Sub(since))
 		}
@@ -100,7 +102,7 @@ func (p *Pool[T]) leave(ctx context.Context, w *priority.Waiter, req *Request) (
 func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
 	for w := p.sched.Next(now, b); w != nil; w = p.sched.Next(now, b) {
 		r := p.lendLocked(w.Value().(*Request), w.Class(), w.Particular(), now)
-		r.waited = max(0, now.Sub(w.Since()))
+		r.waited, r.use = max(0, now.Sub(w.Since())), w.Use()
 		w.SetValue(r)
 		b.Add(w)
 	}
@@ -112,11 +114,13 @@ func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
 	}
 }
 
-// expire turns away those who waited too long. The scheduler's alarm calls it.
+// expire turns away those who waited too long, and serves those who may go since some time has passed. The scheduler's alarm calls it.
 func (p *Pool[T]) expire() {
 	var b priority.Batch
 	p.mu.Lock()
-	p.sched.Expire(mono.Now(), &b)
+	now := mono.Now()
+	p.sched.Expire(now, &b)
+	p.dispatchLocked(now, &b)
 	p.mu.Unlock()
 	b.Wake()
 }

@@ -27,6 +27,7 @@ type resource[T any] struct {
 
 	req   *Request       // the holder's; nil while nobody holds it
 	class priority.Class // of the permit that is out for it, whatever its holder does to req
+	use   priority.Use   // of that permit
 
 	owner    *priority.Owner // its holder's; nil while nobody holds it, or none who has an owner
 	done     <-chan struct{} // of the context that it was acquired under, if owner is set

@@ -17,6 +17,7 @@ type Settings struct {
 	MaxLifetime, LifetimeJitter     time.Duration
 	LeakThreshold                   time.Duration
 	Reserve, AgingShare, MaxWaiting int
+	Rules
 }
 
 func (c *Config[T]) settings() Settings {
@@ -27,6 +28,7 @@ func (c *Config[T]) settings() Settings {
 		MaxLifetime: c.MaxLifetime, LifetimeJitter: c.LifetimeJitter,
 		LeakThreshold: c.LeakThreshold,
 		Reserve:       c.Reserve, AgingShare: c.AgingShare, MaxWaiting: c.MaxWaiting,
+		Rules: c.Rules,
 	}
 }
 
@@ -38,6 +40,7 @@ func (c *Config[T]) Set(s Settings) {
 	c.MaxLifetime, c.LifetimeJitter = s.MaxLifetime, s.LifetimeJitter
 	c.LeakThreshold = s.LeakThreshold
 	c.Reserve, c.AgingShare, c.MaxWaiting = s.Reserve, s.AgingShare, s.MaxWaiting
+	c.Rules = s.Rules
 }
 
 // Settings returns the settings in force, with their defaults.

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ func configure(t *testing.T, p *lifecycle.Pool[*thing], change func(s *lifecycle
 		t.Fatal(err)
 	}
 	synctest.Wait()
-	if got := p.Settings(); got != s {
+	if got := p.Settings(); !reflect.DeepEqual(got, s) {
 		t.Errorf("in force is %+v\nwant %+v", got, s)
 	}
 	check(t, p)
@@ -232,7 +233,7 @@ func TestSettingsThatContradictThemselvesChangeNothing(t *testing.T) {
 			if err := p.Configure(s); err == nil {
 				t.Errorf("accepted: %+v", s)
 			}
-			if got := p.Settings(); got != before {
+			if got := p.Settings(); !reflect.DeepEqual(got, before) {
 				t.Errorf("in force is %+v\nwant %+v", got, before)
 			}
 		}

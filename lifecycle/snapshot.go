@@ -94,6 +94,14 @@ func (p *Pool[T]) Stats() Stats {
 	return s
 }
 
+// Costs returns for how long resources are held, as far as that was learned: of all calls, and of those of each label, in no
+// order. It is empty unless some rule wants to know: Shedding, SlowAfter, a cap, or tenants that have to share.
+func (p *Pool[T]) Costs() []priority.Cost {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sched.Costs()
+}
+
 // Info is what is known of one resource at one instant.
 type Info[T any] struct {
 	ID uint64

@@ -12,14 +12,17 @@
 //
 // # Order
 //
-// A permit that becomes free goes to the highest class that waits; inside a class the tenants take turns, and inside a
-// tenant the first to come is the first to go. Two rules temper the order of the classes:
+// A permit that becomes free goes to the highest class that waits; inside a class the tenants share by the time that they use
+// and by weight, and inside a tenant the first to come is the first to go. Two rules temper the order of the classes:
 //
 //   - A reserve of permits is kept for High: the classes below it together never hold more than the limit less the
 //     reserve (but always may hold one).
 //   - Aging: a class that waits while higher ones are served gets one grant in every [DefaultAgingShare] that pass it
 //     over. It is a share of the grants, never a promotion: a promotion would make High queue behind every Low that is
 //     old enough, which is worst when it hurts most.
+//
+// Further rules are off unless [Limits] have them: turning callers away when more comes than can be served ([Shedding]), caps for
+// each tenant, and a share for calls that take long.
 //
 // Nobody whose context has ended is ever granted a permit, and nobody who left keeps a place in the queue.
 //

@@ -22,6 +22,9 @@ var (
 	// ErrDeadlock says that the wait could not have ended: whatever could have served the caller is held by those who
 	// wait themselves, the caller among them.
 	ErrDeadlock = errors.New("deadlock")
+	// ErrOverloaded says that more is asked for than can be served, and that waiting on would not have helped. The error
+	// says when to come again: [RefusedError.RetryAfter].
+	ErrOverloaded = errors.New("overloaded")
 )
 
 // A Reason is the rule by which a caller was turned away.
@@ -39,12 +42,15 @@ const (
 	Closed             // turned away by Close, or came after it
 	Unavailable        // what the permits stand for could not be had
 	Deadlock           // everything is held by owners who wait themselves, its own among them
+	Shed               // waited for too long in a queue that is overloaded
+	TenantFull         // its tenant has as many calls waiting as it may
+	TooLate            // what is left until its deadline is less than what a call like it takes
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"none", "timeout", "canceled", "deadline", "queue full", "evicted", "cleared", "closed", "unavailable",
-	"deadlock",
+	"deadlock", "shed", "tenant full", "too late",
 }
 
 // String returns the reason in words.
@@ -60,7 +66,7 @@ func (r Reason) sentinel() error {
 	switch r {
 	case Timeout:
 		return ErrTimeout
-	case QueueFull, Evicted:
+	case QueueFull, Evicted, TenantFull:
 		return ErrQueueFull
 	case Cleared:
 		return ErrCleared
@@ -70,6 +76,8 @@ func (r Reason) sentinel() error {
 		return ErrUnavailable
 	case Deadlock:
 		return ErrDeadlock
+	case Shed, TooLate:
+		return ErrOverloaded
 	default:
 		return nil
 	}
@@ -78,7 +86,7 @@ func (r Reason) sentinel() error {
 // A RefusedError says that a caller got no permit, and why. Nothing of what it asked for has run.
 //
 // [errors.Is] finds in it the sentinel of its reason ([ErrTimeout], [ErrQueueFull], [ErrCleared], [ErrClosed],
-// [ErrUnavailable], [ErrDeadlock]), the context's error and cause where the context ended, context.DeadlineExceeded for every kind of
+// [ErrUnavailable], [ErrDeadlock], [ErrOverloaded]), the context's error and cause where the context ended, context.DeadlineExceeded for every kind of
 // timeout, and Cause. It never matches driver.ErrBadConn: database/sql would make the caller queue three times.
 type RefusedError struct {
 	Reason Reason
@@ -94,6 +102,10 @@ type RefusedError struct {
 	// Cause is what lies behind the refusal, if anything: the context's cause, the reason given to Clear, or why the
 	// thing that permits stand for could not be had.
 	Cause error
+	// RetryAfter is when it is worth while to come again, for one that was turned away because there was too much to do: by
+	// Shed, TooLate, QueueFull or Evicted. It is a guess, and another one for each caller, so that they do not all come
+	// at the same time. Zero is not known.
+	RetryAfter time.Duration
 }
 
 // Error tells what happened, to whom, and how long it waited.
@@ -106,6 +118,9 @@ func (e *RefusedError) Error() string {
 		s += fmt.Sprintf(", tenant %q", e.Tenant)
 	}
 	s += fmt.Sprintf(", %d of %d in use, %d waiting", e.InUse, e.Limit, e.Depth)
+	if e.RetryAfter > 0 {
+		s += fmt.Sprintf(", come again in %s", e.RetryAfter.Round(time.Millisecond))
+	}
 	if e.Cause != nil {
 		s += ": " + e.Cause.Error()
 	}
@@ -122,6 +137,8 @@ func (e *RefusedError) what() string {
 		return "the caller's deadline passed"
 	case QueueFull:
 		return "refused, the queue is full"
+	case TenantFull:
+		return "refused, its tenant has as many waiting as it may"
 	case Evicted:
 		return "turned away for a higher class, the queue is full"
 	case Cleared:
@@ -130,6 +147,10 @@ func (e *RefusedError) what() string {
 		return "refused, closed"
 	case Deadlock:
 		return "refused, waiting would be a deadlock"
+	case Shed:
+		return "turned away, overloaded"
+	case TooLate:
+		return "refused, it could not have been done before the caller's deadline"
 	default:
 		return "refused, " + e.Reason.String()
 	}

@@ -21,6 +21,8 @@ type person struct {
 	ended  bool      // end was called
 	front  bool      // came by EnqueueFront
 	spared bool      // asked to be tried again
+	use    Use       // of its permit
+	guess  float64   // what its tenant was charged for its permit; 0 is nothing
 }
 
 func (p *person) String() string {
@@ -51,7 +53,12 @@ func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 type queueOf struct {
 	tenant string
 	people []*person
+	tag    float64
+	came   int
 }
+
+// after reports whether l is served after o, all else being equal.
+func (l *queueOf) after(o *queueOf) bool { return l.tag > o.tag || l.tag == o.tag && l.came > o.came }
 
 // model is a Scheduler written for the reader: what the package comment says, by looking at everybody each time.
 type model struct {
@@ -60,8 +67,14 @@ type model struct {
 	held    [NumClasses]int
 	passed  [NumClasses]int
 	front   [NumClasses][]*person  // goes before the lines
-	lines   [NumClasses][]*queueOf // by turn, the next one first
-	arrival []*person              // by the time they came
+	lines   [NumClasses][]*queueOf // of all tenants who ever came
+	clock   [NumClasses]float64
+	most    [NumClasses]float64
+	moved   [NumClasses]mono.Time
+	enters  int
+	tenants bool      // somebody named one
+	cost    cost      // what permits took since
+	arrival []*person // by the time they came
 
 	granted [NumClasses]uint64
 	refused [NumClasses][numReasons]uint64
@@ -120,14 +133,98 @@ func (m *model) enqueue(p *person) (who *person, why Reason) {
 		m.remove(who)
 		m.refused[low][Evicted]++
 	}
+	m.tenants = m.tenants || p.tenant != ""
 	l := m.line(p)
 	if l == nil {
 		l = &queueOf{tenant: p.tenant}
 		m.lines[rank] = append(m.lines[rank], l)
 	}
+	if len(l.people) == 0 {
+		if len(m.sharing(rank)) == 0 && m.moved[rank] != 0 && p.since.Sub(m.moved[rank]) > time.Second {
+			m.clock[rank] = max(m.clock[rank], m.most[rank])
+		}
+		m.enters++
+		l.came, l.tag = m.enters, max(l.tag, m.clock[rank])
+	}
 	l.people = append(l.people, p)
 	m.arrive(p)
 	return who, why
+}
+
+// sharing returns the lines with waiters.
+func (m *model) sharing(rank int) []*queueOf {
+	var all []*queueOf
+	for _, l := range m.lines[rank] {
+		if len(l.people) > 0 {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+func (m *model) weight(tenant string) float64 {
+	if w, ok := m.limits.TenantWeights[tenant]; ok {
+		return w
+	}
+	return 1
+}
+
+// sum is the weight of all tenants who wait.
+func (m *model) sum(rank int) float64 {
+	sum := 0.0
+	for _, l := range m.sharing(rank) {
+		sum += m.weight(l.tenant)
+	}
+	return sum
+}
+
+// charge books what p is expected to take, before it leaves its line.
+func (m *model) charge(p *person) {
+	rank, l := p.class.rank(), m.line(p)
+	p.guess = 1e6
+	if m.cost.uses >= 8 {
+		p.guess = max(m.cost.mean, 1)
+	}
+	p.guess = float64(float32(p.guess))
+	m.clock[rank] += p.guess / m.sum(rank)
+	m.owe(rank, l, p.guess)
+}
+
+func (m *model) owe(rank int, l *queueOf, ns float64) {
+	w := m.weight(l.tenant)
+	l.tag = min(l.tag+ns/w, m.clock[rank]+10e9/w)
+	m.most[rank] = max(m.most[rank], l.tag)
+	if all := m.sharing(rank); len(all) > 0 {
+		m.clock[rank] = max(m.clock[rank], m.next1(all).tag)
+	}
+}
+
+// next1 returns the line whose turn it is.
+func (m *model) next1(lines []*queueOf) *queueOf {
+	best := lines[0]
+	for _, l := range lines {
+		if best.after(l) {
+			best = l
+		}
+	}
+	return best
+}
+
+// release takes back p's permit, which it used for so long; below 0, not at all.
+func (m *model) release(p *person, used time.Duration) {
+	rank := p.class.rank()
+	m.held[rank]--
+	if m.tenants && used >= 0 {
+		m.cost.add(used)
+	}
+	if p.guess == 0 {
+		return
+	}
+	more := float64(max(used, 0)) - p.guess
+	if sum := m.sum(rank); more > 0 && sum > 0 {
+		m.clock[rank] += more / max(sum, 1)
+	}
+	m.owe(rank, m.line(p), more)
 }
 
 func (m *model) enqueueFront(p *person) {
@@ -139,8 +236,8 @@ func (m *model) enqueueFront(p *person) {
 // lastOf returns whom the class loses when the queue is full.
 func (m *model) lastOf(rank int) *person {
 	var longest *queueOf
-	for _, l := range slices.Backward(m.lines[rank]) {
-		if longest == nil || len(l.people) > len(longest.people) {
+	for _, l := range m.sharing(rank) {
+		if longest == nil || len(l.people) > len(longest.people) || len(l.people) == len(longest.people) && l.after(longest) {
 			longest = l
 		}
 	}
@@ -154,7 +251,7 @@ func (m *model) firstOf(rank int) *person {
 	if front := m.front[rank]; len(front) > 0 {
 		return front[0]
 	}
-	return m.lines[rank][0].people[0]
+	return m.next1(m.sharing(rank)).people[0]
 }
 
 func (m *model) line(p *person) *queueOf {
@@ -182,7 +279,6 @@ func (m *model) remove(p *person) {
 	} else {
 		l := m.line(p)
 		l.people = slices.DeleteFunc(l.people, isP)
-		m.lines[rank] = slices.DeleteFunc(m.lines[rank], func(x *queueOf) bool { return len(x.people) == 0 })
 	}
 	if m.waitingOf(rank) == 0 {
 		m.passed[rank] = 0
@@ -204,8 +300,9 @@ func (m *model) next(now mono.Time) (who *person, gone []*person) {
 			gone = append(gone, p)
 			continue
 		}
-		if !p.front { // the line has had its turn
-			m.lines[rank] = append(m.lines[rank][1:], m.lines[rank][0])
+		m.moved[rank] = now
+		if !p.front && m.tenants {
+			m.charge(p)
 		}
 		m.remove(p)
 		for low := rank + 1; low < NumClasses; low++ {

@@ -26,8 +26,8 @@ type Options struct {
 	// Label names the call for people: in errors, events, metrics and the list of who holds what. It should come from
 	// the program's text, not from its data.
 	Label string
-	// Tenant is on whose behalf the call runs. Inside a class the tenants take turns; the calls without a tenant are
-	// together one of them.
+	// Tenant is on whose behalf the call runs. Inside a class the tenants share by the time that they use; the calls without a
+	// tenant are together one of them.
 	Tenant string
 	// Affinity asks for the connection that last served a call with the same key, where it is idle. Nobody waits for it.
 	Affinity string

@@ -26,6 +26,22 @@ type Limits struct {
 	MaxWaiting int
 	// MaxWait is how long a caller may wait. Zero is no limit but its context.
 	MaxWait time.Duration
+	// Shedding says what happens when more comes than can be served. Defaults to ShedOff.
+	Shedding Shedding
+	// TenantWeights are the shares of the tenants, inside a class, where several wait: who has twice the weight gets twice the
+	// time. A tenant that is not in it has 1. Whoever gives it must not change it afterwards.
+	TenantWeights Weights
+	// TenantPermits is how many permits one tenant may hold at once, even if others are free. Zero is no limit. Callers
+	// without a tenant have none.
+	TenantPermits int
+	// TenantWaiting is how many calls of one tenant may wait at once. Zero is no limit but MaxWaiting.
+	TenantWaiting int
+	// SlowAfter, above zero, says that calls with a label whose calls take longer than this in the mean are slow. All of
+	// them together may hold SlowShare percent of the permits, one at least. They may have more while nobody else comes: when
+	// nobody who is not slow waits, and none has come for as long as a slow call takes. Calls without a label are not slow.
+	SlowAfter time.Duration
+	// SlowShare is the percentage of the permits that slow calls may hold. Defaults to DefaultSlowShare.
+	SlowShare int
 }
 
 // Validate reports everything that is wrong with l.
@@ -49,6 +65,24 @@ func (l Limits) Validate() error {
 	if l.MaxWait < 0 {
 		errs = append(errs, fmt.Errorf("MaxWait is %s: must not be negative", l.MaxWait))
 	}
+	if err := l.TenantWeights.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if l.TenantPermits < 0 {
+		errs = append(errs, fmt.Errorf("TenantPermits is %d: must not be negative", l.TenantPermits))
+	}
+	if l.TenantWaiting < 0 {
+		errs = append(errs, fmt.Errorf("TenantWaiting is %d: must not be negative", l.TenantWaiting))
+	}
+	if l.SlowAfter < 0 {
+		errs = append(errs, fmt.Errorf("SlowAfter is %s: must not be negative", l.SlowAfter))
+	}
+	if l.SlowShare < 0 || l.SlowShare > 100 {
+		errs = append(errs, fmt.Errorf("SlowShare is %d: want a percentage", l.SlowShare))
+	}
+	if !l.Shedding.Valid() {
+		errs = append(errs, fmt.Errorf("Shedding is %d: want ShedOff, ShedDryRun or ShedOn", l.Shedding))
+	}
 	return errors.Join(errs...)
 }
 
@@ -57,7 +91,8 @@ func (l Limits) Validate() error {
 //
 // Its invariants, which hold between any two calls once the owner has called Next until it returned nil: permits out
 // never exceed the limit unless the limit was lowered under them, and nobody waits for a permit that is free and that
-// its class may have, unless the scheduler is suspended.
+// its class may have, unless the scheduler is suspended, or the caller's tenant has as many as it may, or it is slow and the
+// slow ones have their share.
 //
 // The zero value is not ready: call Init.
 type Scheduler struct {
@@ -72,19 +107,47 @@ type Scheduler struct {
 	classes        [NumClasses]classQueue // by rank
 	oldest, newest *Waiter                // every waiter in the order of arrival, which is the order of expiry too
 
+	flows    flows
+	shed     *shedder  // nil unless Limits say to look for overload
+	costs    *costs    // nil unless something wants to know what permits take
+	strict   bool      // whether there are rules for who may have a free permit beyond the classes
+	slowHeld int       // permits that slow calls hold
+	quickAt  mono.Time // when one that is not slow was last granted; 0 is never
+
 	alarm   *time.Timer // nil until MaxWait made somebody's wait finite
 	alarmAt mono.Time   // when it rings: no later than the oldest waiter expires; 0 when it is not set
 	ring    func()
 }
 
 // Init makes s ready. ring is called, on a goroutine of its own and without the owner's lock, when a waiter has waited
-// for MaxWait: it must lock, call Expire, unlock and wake the batch.
+// for MaxWait or may go since some time has passed: it must lock, call Expire, call Next until that returns nil, unlock and
+// wake the batch.
 func (s *Scheduler) Init(l Limits, ring func()) {
+	s.limits, s.ring = l.withDefaults(), ring
+	s.flows.init()
+	for rank := range s.classes {
+		s.classes[rank].init(rank)
+	}
+	s.arrange()
+	s.setRules()
+}
+
+func (l Limits) withDefaults() Limits {
 	if l.AgingShare == 0 {
 		l.AgingShare = DefaultAgingShare
 	}
-	s.limits, s.ring = l, ring
-	s.arrange()
+	return l
+}
+
+// setRules makes, keeps or drops what the rules of the limits need to know.
+func (s *Scheduler) setRules() {
+	l := &s.limits
+	s.strict = l.TenantPermits > 0 || l.SlowAfter > 0
+	if s.costs == nil && (l.Shedding != ShedOff || s.strict) {
+		s.costs = newCosts() // and kept, as permits are out that are reckoned with
+	}
+	s.refill()
+	s.setShedding(s.limits.Shedding)
 }
 
 // Limits returns the numbers in force.
@@ -93,11 +156,9 @@ func (s *Scheduler) Limits() Limits { return s.limits }
 // SetLimits changes the numbers. Permits above a lowered limit stay out until they are released. A changed MaxWait
 // holds for those who wait already, reckoned from when they came. The owner calls Next afterwards.
 func (s *Scheduler) SetLimits(l Limits) {
-	if l.AgingShare == 0 {
-		l.AgingShare = DefaultAgingShare
-	}
-	s.limits = l
+	s.limits = l.withDefaults()
 	s.arrange()
+	s.setRules()
 	s.arm()
 }
 
@@ -105,6 +166,9 @@ func (s *Scheduler) SetLimits(l Limits) {
 func (s *Scheduler) Grow(delta int) {
 	s.limits.Permits += delta
 	s.arrange()
+	if delta > 0 {
+		s.refresh()
+	}
 }
 
 // Out returns how many permits are out.
@@ -162,34 +226,74 @@ func (s *Scheduler) Release(c Class) {
 	}
 }
 
-// Enqueue puts w, just made, into the queue, and reports whether it did. If the queue is full, somebody of a lower
-// class is turned away, into b; if there is none, w is not queued and its caller is to be told QueueFull.
+// Enqueue puts w, just made, into the queue, and reports whether it did; if not, its caller is to be told w's refusal. If
+// the queue is full, somebody of a lower class is turned away, into b; if there is none, w is not queued.
 func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
 	rank := w.class.rank()
-	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) {
-		w.state, w.reason, w.depth = refused, QueueFull, int32(s.waiting)
-		s.classes[rank].refused[QueueFull]++
-		return false
+	if s.shed != nil {
+		s.observe(rank, w.since)
+		s.shed.vigils[rank].came++
+		s.sweep(w.since, b)
+		if s.tooLate(w, w.since) {
+			return s.reject(w, TooLate)
+		}
 	}
-	s.classes[rank].join(w)
+	if most := s.limits.TenantWaiting; most > 0 && w.tenant != "" && s.tenantWaiting(w.tenant) >= most {
+		return s.reject(w, TenantFull)
+	}
+	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) {
+		return s.reject(w, QueueFull)
+	}
+	s.classify(w)
+	s.join(w)
 	s.arrive(w)
 	return true
+}
+
+// classify notes whether w is slow.
+func (s *Scheduler) classify(w *Waiter) {
+	if s.isSlow(w.label) {
+		w.traits |= slowly
+	}
+}
+
+// tenantWaiting returns how many of tenant's calls wait.
+func (s *Scheduler) tenantWaiting(tenant string) int {
+	t := s.flowOf(tenant)
+	n := t.waiting
+	if !t.listed {
+		s.idle(t)
+	}
+	return n
+}
+
+// reject turns away w, which is not queued.
+func (s *Scheduler) reject(w *Waiter, reason Reason) bool {
+	w.state, w.reason, w.value, w.depth, w.retry = refused, reason, nil, int32(s.waiting), s.comeBack()
+	s.classes[w.class.rank()].refused[reason]++
+	return false
 }
 
 // EnqueueFront puts w before everybody of its class, however full the queue: for a caller who had a permit already and
 // lost what it stood for.
 func (s *Scheduler) EnqueueFront(w *Waiter) {
-	s.classes[w.class.rank()].joinFront(w)
+	s.classify(w)
+	s.joinFront(w)
 	s.arrive(w)
 }
 
-// evictBelow turns away one waiter of the lowest class that waits, if that is below rank.
+// evictBelow turns away one waiter of the lowest class that waits, if that is below rank, or else the oldest of this rank if
+// the newest goes first there.
 func (s *Scheduler) evictBelow(rank int, b *Batch) bool {
 	for low := NumClasses - 1; low > rank; low-- {
 		if c := &s.classes[low]; c.waiting > 0 {
-			s.refuse(c.victim(), Evicted, nil, b)
+			s.refuse(s.victim(c), Evicted, nil, b)
 			return true
 		}
+	}
+	if s.classes[rank].newestFirst && s.shed.vigils[rank].oldest != nil {
+		s.refuse(s.shed.vigils[rank].oldest, Evicted, nil, b)
+		return true
 	}
 	return false
 }
@@ -210,6 +314,9 @@ func (s *Scheduler) arrive(w *Waiter) {
 		s.newest = w
 	} else {
 		w.newer.older = w
+	}
+	if s.shed != nil {
+		s.shed.vigils[w.class.rank()].arrive(w)
 	}
 	s.arm()
 }
@@ -241,23 +348,30 @@ func (s *Scheduler) depart(w *Waiter) {
 	}
 	w.older, w.newer = nil, nil
 	s.waiting--
+	if s.shed != nil {
+		s.shed.vigils[w.class.rank()].depart(w)
+	}
 }
 
-// pick returns the rank to be served next, or -1: the highest class that waits and may have a permit, unless a lower
-// one has been passed over so often that its share is due.
-func (s *Scheduler) pick() int {
-	best := -1
+// pick returns the lane to be served next, nil if there is none: that of the highest class that waits and may have a permit,
+// unless a lower one has been passed over so often that its share is due.
+func (s *Scheduler) pick(now mono.Time) *lane {
+	var best *lane
 	for rank := range s.classes {
-		c := &s.classes[rank]
-		if c.waiting == 0 || !s.room(rank) {
+		if s.classes[rank].waiting == 0 {
 			continue
 		}
-		if best < 0 {
-			best = rank
+		q := s.able(rank, now)
+		if q == nil {
 			continue
 		}
-		if due := s.limits.AgingShare - 1; due > 0 && c.passed >= due && c.passed >= s.classes[best].passed {
-			best = rank
+		if best == nil {
+			best = q
+			continue
+		}
+		passed := q.class.passed
+		if due := s.limits.AgingShare - 1; due > 0 && passed >= due && passed >= best.class.passed {
+			best = q
 		}
 	}
 	return best
@@ -266,27 +380,44 @@ func (s *Scheduler) pick() int {
 // Next takes a permit for the waiter that should go next and returns that waiter, off the queue, for its owner to add
 // to b. It returns nil when nobody may go. Those it meets whose context has ended get no permit: it refuses them, into b.
 func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
+	if s.shed != nil && s.waiting > 0 {
+		s.sweep(now, b)
+	}
 	for {
 		if s.waiting == 0 {
 			return nil
 		}
-		rank := s.pick()
-		if rank < 0 {
+		q := s.pick(now)
+		if q == nil {
+			if s.limits.SlowAfter > 0 {
+				s.arm() // for the slow ones, if it is they who wait: when they may go has moved with each quick one
+			}
 			return nil
 		}
-		c := &s.classes[rank]
-		w := c.first()
+		rank, c := q.rank, q.class
+		if s.shed != nil {
+			s.observe(rank, now) // which may change who is first
+		}
+		w := q.first()
 		if reason, ok := w.gone(now); ok {
 			s.refuse(w, reason, nil, b)
 			continue
 		}
-		c.pop()
+		if s.shed != nil {
+			if s.tooLate(w, now) {
+				s.refuse(w, TooLate, nil, b)
+				continue
+			}
+			s.note(w, now)
+		}
+		s.book(w, now)
+		s.part(w)
 		s.depart(w)
 		w.state = granted
 		// Before the permit is taken: it is this one that the lower classes could have had.
 		for low := rank + 1; low < NumClasses; low++ {
-			if l := &s.classes[low]; l.waiting > 0 && s.room(low) {
-				l.passed++
+			if s.classes[low].waiting > 0 && s.able(low, now) != nil {
+				s.classes[low].passed++
 			}
 		}
 		s.admit(rank)
@@ -303,8 +434,8 @@ func (s *Scheduler) Leave(w *Waiter, reason Reason) bool {
 	if w.state != queued {
 		return false
 	}
-	c := w.line.class
-	c.leave(w)
+	c := w.line.lane.class
+	s.part(w)
 	w.depth = int32(s.waiting)
 	s.depart(w)
 	w.state, w.reason = left, reason
@@ -318,11 +449,17 @@ func (w *Waiter) Settle() { <-w.wake }
 
 // refuse turns away w, which is queued, and adds it to b.
 func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
-	c := w.line.class
-	c.leave(w)
+	c := w.line.lane.class
+	s.part(w)
 	w.depth = int32(s.waiting)
 	s.depart(w)
-	w.state, w.reason, w.cause = refused, reason, cause
+	w.state, w.reason, w.value = refused, reason, nil
+	if cause != nil {
+		w.value = cause
+	}
+	if reason == Shed || reason == TooLate || reason == Evicted {
+		w.retry = s.comeBack()
+	}
 	c.refused[reason]++
 	b.Add(w)
 }
@@ -350,11 +487,10 @@ func (s *Scheduler) RefuseAll(reason Reason, cause error, sparePatient bool, b *
 // Expire turns away everybody who has waited for MaxWait, and sets the alarm for the next.
 func (s *Scheduler) Expire(now Time, b *Batch) {
 	s.alarmAt = 0
-	if s.limits.MaxWait <= 0 {
-		return
-	}
-	for w := s.oldest; w != nil && now.Sub(w.since) >= s.limits.MaxWait; w = s.oldest {
-		s.refuse(w, Timeout, nil, b)
+	if s.limits.MaxWait > 0 {
+		for w := s.oldest; w != nil && now.Sub(w.since) >= s.limits.MaxWait; w = s.oldest {
+			s.refuse(w, Timeout, nil, b)
+		}
 	}
 	s.arm()
 }
@@ -363,10 +499,7 @@ func (s *Scheduler) Expire(now Time, b *Batch) {
 // waiter would double what a waiter costs, and they expire in the order they came. It may ring early, for one that has
 // left since; then it is set anew, which is cheaper than setting it whenever the queue's head changes.
 func (s *Scheduler) arm() {
-	if s.limits.MaxWait <= 0 || s.oldest == nil {
-		return
-	}
-	at := s.oldest.since.Add(s.limits.MaxWait)
+	at := s.alarmDue()
 	if at == 0 || s.alarmAt != 0 && s.alarmAt <= at {
 		return
 	}
@@ -377,6 +510,24 @@ func (s *Scheduler) arm() {
 		return
 	}
 	s.alarm.Reset(wait)
+}
+
+// alarmDue returns when the alarm is to ring: when the oldest waiter expires, or when slow calls may have more than their
+// share, if that is earlier; 0 is never.
+func (s *Scheduler) alarmDue() mono.Time {
+	var at mono.Time
+	if s.oldest == nil {
+		return 0
+	}
+	if s.limits.MaxWait > 0 {
+		at = s.oldest.since.Add(s.limits.MaxWait)
+	}
+	if s.limits.SlowAfter > 0 && s.quickAt != 0 && s.slowWaits() {
+		if due := s.slowAt(); (at == 0 || due < at) && due > mono.Now() {
+			at = due
+		}
+	}
+	return at
 }
 
 // Stop ends the alarm. Waiters that are left do not expire any more.

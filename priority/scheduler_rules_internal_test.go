@@ -20,46 +20,13 @@ type watch struct {
 	people [NumClasses]int
 	over   [NumClasses]int // grants to higher classes in a row that passed the class over
 	bound  [NumClasses]int // how many of them there may be: the largest that was in force meanwhile
-	grants int
-	lines  [NumClasses]map[string]*record
-}
-
-// record is the history of one tenant in one class.
-type record struct {
-	people  int
-	since   int // the number of grants when it began to wait without a pause
-	granted int // the number of its last grant
-}
-
-func (v *watch) record(p *person) *record {
-	lines := &v.lines[p.class.rank()]
-	if *lines == nil {
-		*lines = make(map[string]*record)
-	}
-	r := (*lines)[p.tenant]
-	if r == nil {
-		r = &record{}
-		(*lines)[p.tenant] = r
-	}
-	return r
 }
 
 func (v *watch) came(p *person) {
 	v.people[p.class.rank()]++
-	if p.front {
-		return
-	}
-	r := v.record(p)
-	if r.people == 0 {
-		r.since = v.grants
-	}
-	r.people++
 }
 
 func (v *watch) left(p *person) {
-	if !p.front {
-		v.record(p).people--
-	}
 	rank := p.class.rank()
 	v.people[rank]--
 	if v.people[rank] == 0 {
@@ -100,10 +67,7 @@ func (v *watch) granted(p *person) string {
 			return fmt.Sprintf("%v was granted a permit before %v of the same tenant", p, other)
 		}
 	}
-	if s := v.classes(p, rank); s != "" {
-		return s
-	}
-	return v.turns(p)
+	return v.classes(p, rank)
 }
 
 // classes checks the order of the classes and the bound on starvation.
@@ -126,26 +90,6 @@ func (v *watch) classes(p *person, rank int) string {
 		v.bound[low] = max(v.bound[low], share-1)
 		if v.over[low] > v.bound[low] {
 			return fmt.Sprintf("%v was passed over %d times in a row", Classes()[low], v.over[low])
-		}
-	}
-	return ""
-}
-
-// turns checks that no tenant had two turns while another of its class waited for one.
-func (v *watch) turns(p *person) string {
-	if p.front {
-		return ""
-	}
-	v.grants++
-	r := v.record(p)
-	last := r.granted
-	r.granted = v.grants
-	if last == 0 {
-		return ""
-	}
-	for tenant, other := range v.lines[p.class.rank()] {
-		if other != r && other.people > 0 && other.since < last && other.granted < last {
-			return fmt.Sprintf("%v had its second turn while tenant %q waited", p, tenant)
 		}
 	}
 	return ""
@@ -186,6 +130,9 @@ func (s *Scheduler) check() error {
 	if waiting != s.waiting {
 		bad("%d wait in the classes, %d are said to", waiting, s.waiting)
 	}
+	if err := s.checkFlows(); err != nil {
+		bad("%w", err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -193,30 +140,98 @@ func (c *classQueue) check() error {
 	if c.waiting == 0 && c.passed != 0 {
 		return fmt.Errorf("nobody waits, but was passed over %d times", c.passed)
 	}
-	if err := c.front.check(); err != nil {
+	n := 0
+	for _, q := range []*lane{&c.quick, &c.slow} {
+		if err := q.check(); err != nil {
+			return err
+		}
+		n += q.front.waiting
+		for _, l := range q.heap {
+			n += l.waiting
+		}
+	}
+	if n > c.waiting {
+		return fmt.Errorf("%d waiters may go, but %d are said to wait", n, c.waiting)
+	}
+	return nil
+}
+
+func (q *lane) check() error {
+	if err := q.front.check(); err != nil {
 		return fmt.Errorf("the front: %w", err)
 	}
-	named, n := 0, c.front.waiting
-	for l := c.turn; l != nil; l = l.next {
-		if l.next.prev != l || l.class != c || l.waiting == 0 {
-			return fmt.Errorf("the line of %q, with %d waiters, is linked wrongly", l.tenant, l.waiting)
+	weight := 0.0
+	for i, l := range q.heap {
+		if l.at != i+1 || l.lane != q || l.waiting == 0 || l.flow.full {
+			return fmt.Errorf("the line of %q, with %d waiters, does not belong into the heap, or not to this place", l.flow.name, l.waiting)
 		}
-		if err := l.check(); err != nil {
-			return fmt.Errorf("the line of %q: %w", l.tenant, err)
+		if i > 0 && l.before(q.heap[(i-1)/2]) {
+			return fmt.Errorf("the line of %q is behind one that it is before", l.flow.name)
 		}
-		if l != &c.plain {
-			named++
-			if c.tenants[l.tenant] != l {
-				return fmt.Errorf("the line of %q is not found by its name", l.tenant)
+		weight += l.flow.weight
+	}
+	if math.Abs(weight-q.weight) > 1e-6 {
+		return fmt.Errorf("the lines weigh %v, and are said to weigh %v", weight, q.weight)
+	}
+	return nil
+}
+
+// check reports what is wrong with what is known of the tenants.
+func (s *Scheduler) checkFlows() error {
+	waiting, full, listed := 0, 0, 0
+	look := func(t *flow) error {
+		n := 0
+		for i := range t.lines {
+			l := &t.lines[i]
+			if err := l.check(); err != nil {
+				return fmt.Errorf("the line of %q: %w", t.name, err)
 			}
+			if (l.waiting > 0 && !t.full) != (l.at > 0) {
+				return fmt.Errorf("the line of %q has %d waiters, and its place in the heap is %d", t.name, l.waiting, l.at)
+			}
+			n += l.waiting
 		}
-		n += l.waiting
-		if l.next == c.turn {
-			break
+		if n != t.waiting {
+			return fmt.Errorf("%d of %q wait, and %d are said to", n, t.name, t.waiting)
+		}
+		waiting += n
+		if t.full {
+			full += n
+		}
+		return nil
+	}
+	if err := look(&s.flows.plain); err != nil {
+		return err
+	}
+	for name, t := range s.flows.named {
+		if err := look(t); err != nil {
+			return err
+		}
+		if t.name != name || t.listed != (t.waiting == 0 && t.uses == 0) {
+			return fmt.Errorf("%q, with %d waiting and %d held, is kept as %q, as one with nothing but debts: %t", name, t.waiting, t.uses, t.name, t.listed)
+		}
+		if t.listed {
+			listed++
 		}
 	}
-	if n != c.waiting || named != len(c.tenants) {
-		return fmt.Errorf("%d waiters of %d tenants, but %d and %d are said to be", n, named, c.waiting, len(c.tenants))
+	if s.flows.shards != nil {
+		for i := range s.flows.shards {
+			if err := look(&s.flows.shards[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for t := s.flows.debtors.next; t != &s.flows.debtors; t = t.next {
+		listed--
+	}
+	if listed != 0 || full != s.flows.full {
+		return fmt.Errorf("%d debtors too many, %d wait of full tenants and %d are said to", listed, full, s.flows.full)
+	}
+	for rank := range s.classes {
+		waiting += s.classes[rank].quick.front.waiting + s.classes[rank].slow.front.waiting
+	}
+	if waiting != s.waiting {
+		return fmt.Errorf("%d wait in lines, %d are said to", waiting, s.waiting)
 	}
 	return nil
 }

@@ -33,6 +33,13 @@ func NewSemaphore(l Limits) (*Semaphore, error) {
 type Permit struct {
 	sem   *Semaphore
 	class Class
+	notes *notes // nil where nobody wants to know how long it is out
+}
+
+// A notes is what is noted of a permit that is out.
+type notes struct {
+	label string
+	use   Use
 }
 
 // Class returns the class that the permit was given to.
@@ -51,7 +58,32 @@ func (p *Permit) Release() {
 		panic("priority: a permit was copied, and released more than once")
 	}
 	s.sched.Release(p.class)
+	if n := p.notes; n != nil {
+		s.sched.Reckon(n.use, n.label, max(0, mono.Since(n.use.began)))
+	}
 	s.dispatchAndUnlock()
+}
+
+// admitLocked takes a permit for a call if one is free for it.
+func (s *Semaphore) admitLocked(o *Options) (Permit, bool) {
+	if s.sched.costs != nil {
+		return s.admitNoted(o)
+	}
+	if s.closed || !s.sched.TryAdmit(o.Class) {
+		return Permit{}, false
+	}
+	return Permit{sem: s, class: o.Class}, true
+}
+
+// admitNoted is admitLocked where the scheduler wants to know how long the permit is out.
+func (s *Semaphore) admitNoted(o *Options) (Permit, bool) {
+	now := mono.Now()
+	var use Use
+	if s.closed || !s.sched.Admit(o, now, &use) {
+		return Permit{}, false
+	}
+	use.began = now
+	return Permit{sem: s, class: o.Class, notes: &notes{o.Label, use}}, true
 }
 
 // Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
@@ -64,9 +96,9 @@ func (s *Semaphore) Acquire(ctx context.Context) (Permit, error) {
 		return Permit{}, s.turnAway(&o, reason, cause)
 	}
 	s.mu.Lock()
-	if !s.closed && s.sched.TryAdmit(o.Class) {
+	if p, ok := s.admitLocked(&o); ok {
 		s.mu.Unlock()
-		return Permit{sem: s, class: o.Class}, nil
+		return p, nil
 	}
 	s.mu.Unlock()
 	return s.wait(ctx, &o)
@@ -81,10 +113,7 @@ func (s *Semaphore) TryAcquire(ctx context.Context) (Permit, bool) {
 	o, _ := FromContext(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.sched.TryAdmit(o.Class) {
-		return Permit{}, false
-	}
-	return Permit{sem: s, class: o.Class}, true
+	return s.admitLocked(&o)
 }
 
 // wait is Acquire for a caller who may have to wait.
@@ -97,9 +126,9 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 		s.mu.Unlock()
 		return Permit{}, s.turnAway(o, Closed, nil)
 	}
-	if s.sched.TryAdmit(o.Class) { // freed between the unlock and the lock
+	if p, ok := s.admitLocked(o); ok { // freed between the unlock and the lock
 		s.mu.Unlock()
-		return Permit{sem: s, class: o.Class}, nil
+		return p, nil
 	}
 	ok := s.sched.Enqueue(w, &b)
 	s.mu.Unlock()
@@ -113,7 +142,11 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 	if !w.Granted() {
 		return Permit{}, s.describe(w.Refusal(ctx, o))
 	}
-	return Permit{sem: s, class: o.Class}, nil
+	p := Permit{sem: s, class: o.Class}
+	if w.use.began != 0 {
+		p.notes = &notes{o.Label, w.use}
+	}
+	return p, nil
 }
 
 // leave takes w out of the queue because ctx ended. A permit that came in the same instant goes to the next.
@@ -127,6 +160,7 @@ func (s *Semaphore) leave(ctx context.Context, w *Waiter, o *Options) error {
 		if w.Granted() {
 			s.mu.Lock()
 			s.sched.Release(o.Class)
+			s.sched.Reckon(w.use, o.Label, -1)
 			s.sched.CountRefusal(o.Class, reason)
 			s.dispatchAndUnlock()
 		}
@@ -156,20 +190,26 @@ func (s *Semaphore) describe(e *RefusedError) error {
 // dispatchAndUnlock grants what is free to those who may have it, and wakes them after the unlock.
 func (s *Semaphore) dispatchAndUnlock() {
 	var b Batch
-	if s.sched.Waiting() > 0 {
-		now := mono.Now()
-		for w := s.sched.Next(now, &b); w != nil; w = s.sched.Next(now, &b) {
-			b.Add(w)
-		}
-	}
+	s.dispatchLocked(&b)
 	s.mu.Unlock()
 	b.Wake()
+}
+
+func (s *Semaphore) dispatchLocked(b *Batch) {
+	if s.sched.Waiting() == 0 {
+		return
+	}
+	now := mono.Now()
+	for w := s.sched.Next(now, b); w != nil; w = s.sched.Next(now, b) {
+		b.Add(w)
+	}
 }
 
 func (s *Semaphore) expire() {
 	var b Batch
 	s.mu.Lock()
 	s.sched.Expire(mono.Now(), &b)
+	s.dispatchLocked(&b)
 	s.mu.Unlock()
 	b.Wake()
 }

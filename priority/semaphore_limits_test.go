@@ -3,6 +3,7 @@ package priority_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -124,7 +125,7 @@ func TestBadLimitsChangeNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "Reserve") {
 		t.Errorf("SetLimits: %v, want it to name Reserve", err)
 	}
-	if got := sem.Limits(); got != good {
+	if got := sem.Limits(); !reflect.DeepEqual(got, good) {
 		t.Errorf("limits are %+v, want %+v", got, good)
 	}
 	if _, err := priority.NewSemaphore(priority.Limits{Permits: -1}); err == nil {

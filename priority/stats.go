@@ -16,6 +16,11 @@ type ClassStats struct {
 	WaitTime time.Duration
 	// Refused is how many callers were turned away, by reason; reasons that did not occur are absent.
 	Refused map[Reason]uint64
+	// Overloaded says that more comes than goes: see [Limits.Shedding].
+	Overloaded bool
+	// WouldRefuse is how many ShedDryRun let wait that ShedOn would have turned away, by reason, since it was last set.
+	// It is a little different from what ShedOn does, as whoever it would turn away is in the way of others here.
+	WouldRefuse map[Reason]uint64
 }
 
 // RefusedTotal returns how many callers were turned away, for whatever reason.
@@ -49,18 +54,28 @@ func (s *Scheduler) Stats() Stats {
 			Class: class, Waiting: c.waiting, Held: c.held,
 			Granted: c.granted, Waits: c.waits, WaitTime: time.Duration(c.waited),
 		}
-		for reason, n := range c.refused {
-			if n == 0 {
-				continue
-			}
-			if cs.Refused == nil {
-				cs.Refused = make(map[Reason]uint64, len(c.refused))
-			}
-			cs.Refused[Reason(reason)] = n
+		cs.Refused = byReason(&c.refused)
+		if s.shed != nil {
+			cs.Overloaded, cs.WouldRefuse = s.shed.vigils[rank].overloaded, byReason(&s.shed.vigils[rank].would)
 		}
 		stats.Classes[rank] = cs
 	}
 	return stats
+}
+
+// byReason returns the counters that are not zero, nil if there is none.
+func byReason(counts *[numReasons]uint64) map[Reason]uint64 {
+	var by map[Reason]uint64
+	for reason, n := range counts {
+		if n == 0 {
+			continue
+		}
+		if by == nil {
+			by = make(map[Reason]uint64, len(counts))
+		}
+		by[Reason(reason)] = n
+	}
+	return by
 }
 
 // CountRefusal counts a caller of class c that its owner turned away without queuing it.

@@ -1,5 +1,7 @@
 package priority
 
+import "github.com/poolsql/poolsql/internal/mono"
+
 // Suspend makes s grant nothing until Resume. Permits that are out stay out and come back as ever; whoever comes waits,
 // and expires, leaves or is turned away as ever.
 func (s *Scheduler) Suspend() {
@@ -11,6 +13,10 @@ func (s *Scheduler) Suspend() {
 func (s *Scheduler) Resume() {
 	s.paused = false
 	s.arrange()
+	if s.shed != nil {
+		s.shed.fresh = mono.Now()
+		s.refresh()
+	}
 }
 
 // Suspended reports whether s grants nothing.

@@ -25,6 +25,8 @@ type traits uint8
 const (
 	patient    traits = 1 << iota // waits for what cannot be had at present
 	particular                    // has an affinity key or an owner
+	noted                         // counted as one who would have been turned away
+	slowly                        // its label is of those that take long
 )
 
 // A Waiter is one caller's place in a [Scheduler]'s queue. Waiters are recycled: its caller gives it back with Free,
@@ -53,11 +55,14 @@ type Waiter struct {
 	done   <-chan struct{} // the context's; polled under the owner's lock, never waited for there
 	wake   chan struct{}   // buffer of one, so that the sender never blocks
 	tenant string
+	label  string
 
 	// As the first.
 
-	cause error
-	value any
+	use           Use           // of the permit that it was granted
+	value         any           // what comes along with a permit, or, when it was turned away, the error that is the cause
+	retry         time.Duration // when to come again, for one that was turned away; 0 is not known
+	elder, junior *Waiter       // its neighbors in the order of arrival of its class, where there is shedding
 }
 
 var waiters = sync.Pool{New: func() any { return newWaiter() }}
@@ -85,7 +90,7 @@ func NewWaiter(ctx context.Context, o *Options, since Time) *Waiter {
 	if o.Particular() {
 		w.traits |= particular
 	}
-	w.tenant = o.Tenant
+	w.tenant, w.label = o.Tenant, o.Label
 	w.done = ctx.Done()
 	w.since = since
 	if deadline, ok := ctx.Deadline(); ok {
@@ -132,7 +137,8 @@ func (w *Waiter) Particular() bool { return w.traits&particular != 0 }
 // Since returns when w's caller came.
 func (w *Waiter) Since() Time { return w.since }
 
-// SetValue gives w's caller something along with its permit. The owner calls it before it unlocks.
+// SetValue gives w's caller something along with its permit. The owner calls it before it unlocks. What was set before is
+// gone when w is turned away.
 func (w *Waiter) SetValue(v any) { w.value = v }
 
 // Value returns what SetValue gave. It may be asked when Granted is true.
@@ -143,7 +149,10 @@ func (w *Waiter) Value() any { return w.value }
 func (w *Waiter) Refusal(ctx context.Context, o *Options) *RefusedError {
 	e := &RefusedError{
 		Reason: w.reason, Class: o.Class, Tenant: o.Tenant, Label: o.Label,
-		Waited: mono.Since(w.since), Depth: int(w.depth), Cause: w.cause,
+		Waited: mono.Since(w.since), Depth: int(w.depth), RetryAfter: w.retry,
+	}
+	if w.state == refused {
+		e.Cause, _ = w.value.(error)
 	}
 	if ctx.Err() != nil && (w.state == granted || w.state == left || w.reason == Canceled || w.reason == Deadline) {
 		e.Reason, e.Cause = ReasonOf(ctx)

@@ -49,6 +49,10 @@
 //   - H, hole: a network that takes everything and answers nothing, the requests to cancel included, until the caller has
 //     returned. From then on new connections come through. "> 10" was given up after 10 seconds. A proxy of this program
 //     stands for that network, and for the server that is down.
+//   - I: an open loop: callers come at random, whatever became of those before them, more than can be served. An answer is useful
+//     that comes before its caller's deadline. failsafe-go and bohde/codel limit as many callers as there are connections.
+//   - J: two tenants, of which one has as many calls as it can make. Only poolsql reads their names.
+//   - K: statements of two lengths. Only poolsql reads their labels.
 //
 // H runs once by default, as it has hundreds of samples of most things and takes minutes. The peers have no acquire
 // timeout, so their callers get a deadline.

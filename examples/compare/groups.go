@@ -18,6 +18,9 @@ func allGroups(l *lab) []group {
 		spikeGroup(l),
 		depthGroup(l),
 		faultGroup(l),
+		overloadGroup(l),
+		tenantsGroup(l),
+		slowGroup(l),
 	}
 	for i := range groups {
 		groups[i].limit = l.limit()

@@ -29,6 +29,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		"^H/ is what faults cost, ^[AB]/ is what a layer costs by itself")
 	rounds := flags.Int("rounds", 0, "how often every peer runs each experiment; 0 is 5 times, and once in H")
 	quick := flags.Bool("quick", false, "one round of tiny runs: shows that everything works, the numbers mean nothing")
+	plots := flags.String("plots", "", "draw what overload does over time, with and without Shedding, into this `folder`, and nothing else")
 	dsn := flags.String("dsn", "", "PostgreSQL to measure on; one is started if empty")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -45,6 +46,10 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	match, err := regexp.Compile(*pattern)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
+	}
+
+	if *plots != "" {
+		return drawOverload(ctx, *plots, *quick)
 	}
 
 	l := &lab{quick: *quick, dsn: *dsn}

@@ -4,13 +4,18 @@ import "context"
 
 // The names of the peers: the columns of the tables.
 const (
-	plainSQL   = "database/sql"
-	otelSQL    = "otelsql"
-	pgxPool    = "pgxpool"
-	puddlePool = "puddle"
-	poolSQL    = "poolsql"
-	reserveSQL = "poolsql, HighReserve 1"
-	cancelSQL  = "database/sql, cancel handler"
+	plainSQL        = "database/sql"
+	otelSQL         = "otelsql"
+	pgxPool         = "pgxpool"
+	puddlePool      = "puddle"
+	poolSQL         = "poolsql"
+	reserveSQL      = "poolsql, HighReserve 1"
+	shedSQL         = "poolsql, Shedding"
+	shedReserveSQL  = "poolsql, Shedding, HighReserve 1"
+	slowSQL         = "poolsql, SlowThreshold"
+	codelLock       = "bohde/codel"
+	failsafeLimiter = "failsafe-go"
+	cancelSQL       = "database/sql, cancel handler"
 )
 
 // openConns is the number of connections of every pool but the one of the spike.

@@ -9,8 +9,14 @@ import (
 
 // openPoolsql makes a poolsql pool that keeps highReserve of its connections for high priority.
 func openPoolsql(highReserve int) openSQL {
+	return openPoolsqlWith(poolsql.Config{HighReserve: highReserve})
+}
+
+// openPoolsqlWith makes a poolsql pool with these settings.
+func openPoolsqlWith(config poolsql.Config) openSQL {
 	return func(ctx context.Context, b backend, want size) (sqlPool, error) {
-		config := poolsql.Config{MaxConns: want.conns, HighReserve: highReserve}
+		config := config
+		config.MaxConns = want.conns
 		if b.standin != nil {
 			config.Connector = b.standin
 		} else {

@@ -12,12 +12,20 @@ import (
 // standin is a driver.Connector in the place of a server: its connections execute any statement by doing nothing, for
 // as long as they are told to. Safe for concurrent use; the durations must not change once it is in use.
 type standin struct {
-	dial  time.Duration // what opening a connection takes
-	work  time.Duration // what executing a statement takes
-	yield bool          // let other goroutines run during a statement
+	dial   time.Duration // what opening a connection takes
+	work   time.Duration // what executing a statement takes
+	varied bool          // the context may say that it takes another time: withWork
+	yield  bool          // let other goroutines run during a statement
 
 	dials atomic.Int64 // connections opened or being opened since the start
 }
+
+// withWork returns a context whose statements take d on the stand-in.
+func withWork(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, workKey{}, d)
+}
+
+type workKey struct{}
 
 // errStandin answers what no experiment asks for.
 var errStandin = errors.New("the stand-in driver only executes statements")
@@ -51,12 +59,18 @@ var (
 	_ driver.Validator       = (*standinConn)(nil)
 )
 
-func (c *standinConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+func (c *standinConn) ExecContext(ctx context.Context, _ string, _ []driver.NamedValue) (driver.Result, error) {
 	if c.s.yield {
 		runtime.Gosched()
 	}
-	if c.s.work > 0 {
-		time.Sleep(c.s.work)
+	work := c.s.work
+	if c.s.varied {
+		if d, ok := ctx.Value(workKey{}).(time.Duration); ok {
+			work = d
+		}
+	}
+	if work > 0 {
+		time.Sleep(work)
 	}
 	return driver.ResultNoRows, nil
 }
