@@ -14,6 +14,7 @@ import (
 	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // A Connector makes sessions for database/sql and keeps the physical connections that they share. Safe for concurrent
@@ -125,6 +126,7 @@ func (c *Connector) Config() Config {
 	}
 	cfg := *e.cfg
 	cfg.Prewarm = slices.Clone(cfg.Prewarm)
+	cfg.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
 	cfg.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
@@ -257,6 +259,8 @@ func (s source) Replace(ctx context.Context, h *lifecycle.Handle[*pooldriver.Con
 }
 
 func (s source) Options() *pooldriver.Options { return &s.c.current.Load().opts }
+
+func (s source) Holds(owner *priority.Owner) bool { return s.c.pool.Holds(owner) > 0 }
 
 func (s source) Suspect() { s.c.pool.Suspect() }
 

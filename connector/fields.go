@@ -97,6 +97,19 @@ var fields = []field{
 	{name: "aging_share", change: live, goName: "AgingShare", at: func(c *Config) any { return &c.AgingShare }, zero: zeroIsDefault,
 		signed: true, check: checkAgingShare, want: "want a whole number of 2 or more, or -1 for strict priority"},
 	{name: "max_waiting", change: live, goName: "MaxWaiting", at: func(c *Config) any { return &c.MaxWaiting }},
+	{name: "coalesce_max_waiters", change: live, goName: "CoalesceMaxWaiters",
+		at: func(c *Config) any { return &c.CoalesceMaxWaiters }, zero: zeroIsDefault, signed: true,
+		check: checkCoalesceMaxWaiters, want: "want a whole number of 1 or more, or -1 for none"},
+	{name: "coalesce_max_bytes", change: live, goName: "CoalesceMaxBytes",
+		at: func(c *Config) any { return &c.CoalesceMaxBytes }, zero: zeroIsDefault},
+	{name: "coalesce_max_age", change: live, goName: "CoalesceMaxAge", at: func(c *Config) any { return &c.CoalesceMaxAge }},
+	{name: "coalesce_at_cap", change: live, goName: "CoalesceAtCap", at: func(c *Config) any { return &c.CoalesceAtCap },
+		want: "want run or fail"},
+	{name: "statement_cache_capacity", change: anew, goName: "StatementCacheCapacity",
+		at: func(c *Config) any { return &c.StatementCacheCapacity }, zero: zeroIsDefault},
+	{name: "prewarm_statements", change: anew, goName: "PrewarmStatements",
+		at: func(c *Config) any { return &c.PrewarmStatements }, form: sqlText, pgx: true,
+		check: checkPrewarmStatements, want: "want statements, none of them blank"},
 	{name: "prewarm", change: anew, goName: "Prewarm", at: func(c *Config) any { return &c.Prewarm }, form: sqlText, pgx: true,
 		check: checkPrewarm, want: "want statements, none of them blank"},
 	{name: "reset_query", change: anew, goName: "ResetQuery", at: func(c *Config) any { return &c.ResetQuery },
@@ -165,8 +178,20 @@ func checkAgingShare(cfg *Config) string {
 	return ""
 }
 
-func checkPrewarm(cfg *Config) string {
-	for i, sql := range cfg.Prewarm {
+func checkCoalesceMaxWaiters(cfg *Config) string {
+	if cfg.CoalesceMaxWaiters < -1 {
+		return fmt.Sprintf(" is %d: must not be negative, but for -1", cfg.CoalesceMaxWaiters)
+	}
+	return ""
+}
+
+func checkPrewarm(cfg *Config) string { return blank(cfg.Prewarm) }
+
+func checkPrewarmStatements(cfg *Config) string { return blank(cfg.PrewarmStatements) }
+
+// blank names the first of these statements that is none.
+func blank(statements []string) string {
+	for i, sql := range statements {
 		if strings.TrimSpace(sql) == "" {
 			return fmt.Sprintf("[%d] is empty", i)
 		}
