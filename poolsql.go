@@ -62,6 +62,8 @@ type (
 	Coalescing = priority.Coalescing
 	// CoalescingError says that a call could not share and was not to run by itself. See [pooldriver.CoalescingError].
 	CoalescingError = pooldriver.CoalescingError
+	// PanicError is what the callers of an execution that they share panic with. See [pooldriver.PanicError].
+	PanicError = pooldriver.PanicError
 	// Event tells what happened. See [lifecycle.Event].
 	Event = lifecycle.Event
 	// Observer is told what happens. See [lifecycle.Observer].

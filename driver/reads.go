@@ -77,12 +77,11 @@ func (s *scanner) next() (token string, ok bool) {
 			_, s.rest, _ = strings.Cut(s.rest, "\n")
 			continue
 		case strings.HasPrefix(s.rest, "/*"):
-			before := len(s.rest)
-			s.rest = afterComment(s.rest)
-			if s.rest == "" && before < len("/**/") {
-				return "", false
+			if after := afterComment(s.rest + " "); after != "" { // the space tells whether the comment ends
+				s.rest = after[:len(after)-1]
+				continue
 			}
-			continue
+			return "", false
 		case c == ';':
 			s.ended = true
 			s.rest = s.rest[1:]
