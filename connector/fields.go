@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/poolsql/poolsql/priority"
 )
 
 // A field is one of a [Config] that has a text form. The table of them is what DSN parameters, JSON, YAML, printing and
@@ -104,7 +106,7 @@ var fields = []field{
 		at: func(c *Config) any { return &c.CoalesceMaxBytes }, zero: zeroIsDefault},
 	{name: "coalesce_max_age", change: live, goName: "CoalesceMaxAge", at: func(c *Config) any { return &c.CoalesceMaxAge }},
 	{name: "coalesce_at_cap", change: live, goName: "CoalesceAtCap", at: func(c *Config) any { return &c.CoalesceAtCap },
-		want: "want run or fail"},
+		check: checkCoalesceAtCap, want: "want run or fail"},
 	{name: "statement_cache_capacity", change: anew, goName: "StatementCacheCapacity",
 		at: func(c *Config) any { return &c.StatementCacheCapacity }, zero: zeroIsDefault},
 	{name: "prewarm_statements", change: anew, goName: "PrewarmStatements",
@@ -181,6 +183,13 @@ func checkAgingShare(cfg *Config) string {
 func checkCoalesceMaxWaiters(cfg *Config) string {
 	if cfg.CoalesceMaxWaiters < -1 {
 		return fmt.Sprintf(" is %d: must not be negative, but for -1", cfg.CoalesceMaxWaiters)
+	}
+	return ""
+}
+
+func checkCoalesceAtCap(cfg *Config) string {
+	if cfg.CoalesceAtCap > priority.Refuse {
+		return fmt.Sprintf(" is %d: want priority.RunAlone or priority.Refuse", cfg.CoalesceAtCap)
 	}
 	return ""
 }
