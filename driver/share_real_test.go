@@ -121,7 +121,9 @@ func TestAThousandReadsOf20msShareAnExecutionEach20ms(t *testing.T) {
 	if most := uint64(elapsed/(20*time.Millisecond)) + 1; executions > most {
 		t.Errorf("%d executions in %s, want at most %d", executions, elapsed, most)
 	}
-	if worst := took[callers-1]; worst > 40*time.Millisecond+200*time.Millisecond { // and what a busy machine takes
+	// Within two executions' time, as TestIdenticalReadsShareOneExecutionThatRunsAndOneThatFollows has it to the nanosecond;
+	// by themselves they would take five seconds.
+	if worst := took[callers-1]; worst > 2*time.Second {
 		t.Errorf("the slowest took %s", worst)
 	}
 	if s.NewConnsCount != before.NewConnsCount {

@@ -13,7 +13,10 @@ import (
 // root is where the documents are.
 const root = "../../"
 
-var documents = []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md"}
+var documents = []string{
+	"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/design.md", "docs/coalescing.md", "docs/statements.md",
+	"docs/prewarming.md",
+}
 
 var (
 	// link matches the target of a Markdown link that is neither another site nor a heading.
