@@ -23,6 +23,7 @@ type clockwork struct {
 	running  int
 	most     int // that ran at once
 	canceled int
+	stubborn time.Duration // how long it goes on when it is canceled
 	answer   func(execution int) (driver.Rows, error) // nil is the number
 }
 
@@ -69,7 +70,9 @@ func (c clockworkConn) QueryContext(ctx context.Context, _ string, _ []driver.Na
 	case <-ctx.Done():
 		w.mu.Lock()
 		w.canceled++
+		stubborn := w.stubborn
 		w.mu.Unlock()
+		time.Sleep(stubborn)
 		return nil, ctx.Err()
 	}
 	if answer != nil {

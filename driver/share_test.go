@@ -169,6 +169,7 @@ func TestAnExecutionThatNobodyWaitsForEnds(t *testing.T) {
 // A call that comes when those of the one that runs have left is not kept waiting for its end.
 func TestWhoComesAfterAllHaveLeftBeginsAnew(t *testing.T) {
 	share(t, func(s *sharing) {
+		s.stubborn = 5 * time.Second
 		ctx, cancel := context.WithCancel(s.ctx)
 		first := s.ask(ctx, read)
 		synctest.Wait()
@@ -178,6 +179,7 @@ func TestWhoComesAfterAllHaveLeftBeginsAnew(t *testing.T) {
 		cancel()
 		<-first
 		s.expect(next, 2, 1300*time.Millisecond)
+		time.Sleep(time.Minute) // until the canceled one has ended as well
 	})
 }
 
