@@ -23,7 +23,7 @@ type clockwork struct {
 	running  int
 	most     int // that ran at once
 	canceled int
-	stubborn time.Duration // how long it goes on when it is canceled
+	stubborn time.Duration                            // how long it goes on when it is canceled
 	answer   func(execution int) (driver.Rows, error) // nil is the number
 }
 
