@@ -58,6 +58,12 @@ type (
 	SessionError = pooldriver.SessionError
 	// Class says how much a call matters. See [priority.Class].
 	Class = priority.Class
+	// Coalescing says how a call shares the execution of a read. See [priority.Coalescing].
+	Coalescing = priority.Coalescing
+	// CoalescingError says that a call could not share and was not to run by itself. See [pooldriver.CoalescingError].
+	CoalescingError = pooldriver.CoalescingError
+	// PanicError is what the callers of an execution that they share panic with. See [pooldriver.PanicError].
+	PanicError = pooldriver.PanicError
 	// Event tells what happened. See [lifecycle.Event].
 	Event = lifecycle.Event
 	// Observer is told what happens. See [lifecycle.Observer].
@@ -135,6 +141,18 @@ var (
 	ErrEndTimeout               = pooldriver.ErrEndTimeout
 )
 
+// What becomes of a call that cannot share, for [Coalescing]. See [priority.AtCap].
+const (
+	RunAlone = priority.RunAlone
+	Refuse   = priority.Refuse
+)
+
+// What errors.Is finds in a [CoalescingError].
+var (
+	ErrTooManySharers = pooldriver.ErrTooManySharers
+	ErrResultTooLarge = pooldriver.ErrResultTooLarge
+)
+
 // ErrCommitUnknown is matched by a [CommitError].
 var ErrCommitUnknown = pooldriver.ErrCommitUnknown
 
@@ -200,6 +218,15 @@ func WithoutOwner(ctx context.Context) context.Context { return priority.Without
 func WithLabel(ctx context.Context, label string) context.Context {
 	return priority.WithLabel(ctx, label)
 }
+
+// WithCoalescing returns a context whose reads share executions with identical ones that are asked for at the same time. It
+// is the caller's word that they may. See [priority.Coalescing].
+func WithCoalescing(ctx context.Context, c Coalescing) context.Context {
+	return priority.WithCoalescing(ctx, c)
+}
+
+// WithoutCoalescing returns a context whose calls run by themselves.
+func WithoutCoalescing(ctx context.Context) context.Context { return priority.WithoutCoalescing(ctx) }
 
 // WithTenant returns a context whose calls run on behalf of tenant. Inside a class tenants share
 // by the time that they use.

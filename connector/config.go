@@ -29,6 +29,9 @@ const (
 	DefaultCancelTimeout    = 900 * time.Millisecond
 	DefaultMaxCancels       = 4
 	DefaultStatementsCached = 512
+
+	DefaultCoalesceMaxWaiters = 10_000
+	DefaultCoalesceMaxBytes   = 1 << 20
 )
 
 // None, as one of the durations of a [Config], stands for no limit, where zero stands for the default.
@@ -130,11 +133,33 @@ type Config struct {
 	// SlowShare is that percentage. Defaults to 25.
 	SlowShare int
 
+	// CoalesceMaxWaiters is how many calls may share one execution, of those that asked for it by
+	// priority.WithCoalescing. Defaults to DefaultCoalesceMaxWaiters; -1 has every call run by itself, whatever it asked for.
+	CoalesceMaxWaiters int
+	// CoalesceMaxBytes is how large a result may be that is shared, as it is kept in memory, about. Defaults to
+	// DefaultCoalesceMaxBytes.
+	CoalesceMaxBytes int
+	// CoalesceMaxAge allows calls that share to get the result of an execution which began before them by that much at
+	// most. Zero is none: what was committed before a call began is in its result.
+	CoalesceMaxAge time.Duration
+	// CoalesceAtCap says what becomes of a call for which one of the two caps is exceeded. Defaults to
+	// priority.RunAlone. A call can say otherwise, for each of these.
+	CoalesceAtCap priority.AtCap
+
+	// StatementCacheCapacity is how many statements each connection keeps prepared, the least recently used going first.
+	// Defaults to statement_cache_capacity of the DSN or the ConnConfig, which is DefaultStatementsCached if they do not say.
+	// Where nothing may be prepared by name, as behind a PgBouncer that cannot, it says nothing.
+	StatementCacheCapacity int
+
 	// BeforeConnect, if set, may change a copy of the pgx configuration before each dial: a password that expires, say.
 	BeforeConnect func(context.Context, *pgx.ConnConfig) error
 	// AfterConnect, if set, runs on each new connection before it serves. If it fails, the connection is closed, and
 	// callers hear why.
 	AfterConnect func(context.Context, *pgx.Conn) error
+	// PrewarmStatements are statements that each new connection prepares before it serves, so that their first caller there
+	// finds them prepared. Where nothing may be prepared by name they are left out. If one cannot be prepared, the
+	// connection fails.
+	PrewarmStatements []string
 	// Prewarm are statements that run, by the simple protocol, on each new connection before it serves: to fill its
 	// caches, or to load an extension. If one fails, so does the connection.
 	Prewarm []string
@@ -195,6 +220,7 @@ func (cfg *Config) resolve() (*Config, error) {
 	c := *cfg
 	c.Prewarm = slices.Clone(cfg.Prewarm)
 	c.TenantWeights = maps.Clone(cfg.TenantWeights)
+	c.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
 	c.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
@@ -281,6 +307,12 @@ func (cfg *Config) setDefaults() {
 	set(&cfg.CancelTimeout, DefaultCancelTimeout)
 	if cfg.MaxCancels == 0 {
 		cfg.MaxCancels = DefaultMaxCancels
+	}
+	if cfg.CoalesceMaxWaiters == 0 {
+		cfg.CoalesceMaxWaiters = DefaultCoalesceMaxWaiters
+	}
+	if cfg.CoalesceMaxBytes == 0 {
+		cfg.CoalesceMaxBytes = DefaultCoalesceMaxBytes
 	}
 }
 

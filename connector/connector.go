@@ -15,6 +15,7 @@ import (
 	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // A Connector makes sessions for database/sql and keeps the physical connections that they share. Safe for concurrent
@@ -127,6 +128,7 @@ func (c *Connector) Config() Config {
 	cfg := *e.cfg
 	cfg.Prewarm = slices.Clone(cfg.Prewarm)
 	cfg.TenantWeights = maps.Clone(cfg.TenantWeights)
+	cfg.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
 	cfg.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
@@ -259,6 +261,8 @@ func (s source) Replace(ctx context.Context, h *lifecycle.Handle[*pooldriver.Con
 }
 
 func (s source) Options() *pooldriver.Options { return &s.c.current.Load().opts }
+
+func (s source) Holds(owner *priority.Owner) bool { return s.c.pool.Holds(owner) > 0 }
 
 func (s source) Suspect() { s.c.pool.Suspect() }
 

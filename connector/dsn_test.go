@@ -17,6 +17,7 @@ import (
 
 	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/internal/testdb"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // inText are values for each field that a DSN can set, and what they are.
@@ -43,6 +44,12 @@ var inText = []struct {
 	{"high_reserve", "1", connector.Config{HighReserve: 1}},
 	{"aging_share", "-1", connector.Config{AgingShare: -1}},
 	{"max_waiting", "100", connector.Config{MaxWaiting: 100}},
+	{"coalesce_max_waiters", "-1", connector.Config{CoalesceMaxWaiters: -1}},
+	{"coalesce_max_bytes", "4096", connector.Config{CoalesceMaxBytes: 4096}},
+	{"coalesce_max_age", "50ms", connector.Config{CoalesceMaxAge: 50 * time.Millisecond}},
+	{"coalesce_at_cap", "fail", connector.Config{CoalesceAtCap: priority.Refuse}},
+	{"statement_cache_capacity", "64", connector.Config{StatementCacheCapacity: 64}},
+	{"prewarm_statements", "select $1::int", connector.Config{PrewarmStatements: []string{"select $1::int"}}},
 	{"prewarm", "select 1; select 2", connector.Config{Prewarm: []string{"select 1; select 2"}}},
 	{"reset_query", "DISCARD TEMP", connector.Config{ResetQuery: "DISCARD TEMP"}},
 	{"pgbouncer", "session", connector.Config{PgBouncer: connector.PoolSession}},

@@ -6,6 +6,7 @@ import (
 
 	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // An edition is one configuration that is or was in force, with what is made of it. It does not change:
@@ -32,18 +33,20 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 		IdleInTransactionTimeout: started.serverTimeout("idle_in_transaction_session_timeout"),
 		TransactionTimeout:       cfg.TransactionTimeout,
 		EndTimeout:               cfg.EndTimeout, CancelTimeout: cfg.CancelTimeout,
-		StatementCacheCapacity: DefaultStatementsCached, Stacks: cfg.LeakStacks,
-		Observers: b.observers, Pool: cfg.Name, Tracer: cfg.Tracer, Comment: cfg.Comment,
+		StatementCacheCapacity: cfg.statementsCached(), Stacks: cfg.LeakStacks,
+		PrewarmStatements: cfg.PrewarmStatements,
+		Observers:         b.observers, Pool: cfg.Name, Tracer: cfg.Tracer, Comment: cfg.Comment,
 		Pooler: pooldriver.Pooler(cfg.PgBouncer), Tracked: cfg.PgBouncerParams,
 	}
-	if cfg.ConnConfig != nil && cfg.ConnConfig.StatementCacheCapacity > 0 {
-		e.opts.StatementCacheCapacity = cfg.ConnConfig.StatementCacheCapacity
+	e.opts.Coalescing = priority.Coalescing{
+		MaxAge: cfg.CoalesceMaxAge, MaxWaiters: cfg.CoalesceMaxWaiters, MaxBytes: cfg.CoalesceMaxBytes, AtCap: cfg.CoalesceAtCap,
 	}
 	if before == nil {
 		e.opts.Retries = new(pooldriver.Budget)
 		e.opts.Retries.Init()
+		e.opts.Coalescer = pooldriver.NewCoalescer()
 	} else {
-		e.opts.Retries = before.opts.Retries
+		e.opts.Retries, e.opts.Coalescer = before.opts.Retries, before.opts.Coalescer
 	}
 	if before != nil && before.cfg.MaxCancels == cfg.MaxCancels {
 		e.opts.Cancels = before.opts.Cancels // the same places
@@ -53,6 +56,18 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 	e.opts.Settings = started.takeSettings() // which are no start-up parameters then
 	e.dial = dial(started.inner(&e.opts, b))
 	return e
+}
+
+// statementsCached returns how many statements each connection keeps prepared.
+func (cfg *Config) statementsCached() int {
+	switch {
+	case cfg.StatementCacheCapacity > 0:
+		return cfg.StatementCacheCapacity
+	case cfg.ConnConfig != nil && cfg.ConnConfig.StatementCacheCapacity > 0:
+		return cfg.ConnConfig.StatementCacheCapacity
+	default:
+		return DefaultStatementsCached
+	}
 }
 
 // limited reports whether connections have a limit that the watchdog looks at.

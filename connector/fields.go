@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/poolsql/poolsql/priority"
 )
 
 // A field is one of a [Config] that has a text form. The table of them is what DSN parameters, JSON, YAML, printing and
@@ -106,6 +108,19 @@ var fields = []field{
 	{name: "slow_threshold", change: live, goName: "SlowThreshold", at: func(c *Config) any { return &c.SlowThreshold }},
 	{name: "slow_share", change: live, goName: "SlowShare", at: func(c *Config) any { return &c.SlowShare }, zero: zeroIsDefault,
 		check: checkSlowShare, want: "want a percentage from 1 to 100"},
+	{name: "coalesce_max_waiters", change: live, goName: "CoalesceMaxWaiters",
+		at: func(c *Config) any { return &c.CoalesceMaxWaiters }, zero: zeroIsDefault, signed: true,
+		check: checkCoalesceMaxWaiters, want: "want a whole number of 1 or more, or -1 for none"},
+	{name: "coalesce_max_bytes", change: live, goName: "CoalesceMaxBytes",
+		at: func(c *Config) any { return &c.CoalesceMaxBytes }, zero: zeroIsDefault},
+	{name: "coalesce_max_age", change: live, goName: "CoalesceMaxAge", at: func(c *Config) any { return &c.CoalesceMaxAge }},
+	{name: "coalesce_at_cap", change: live, goName: "CoalesceAtCap", at: func(c *Config) any { return &c.CoalesceAtCap },
+		check: checkCoalesceAtCap, want: "want run or fail"},
+	{name: "statement_cache_capacity", change: anew, goName: "StatementCacheCapacity",
+		at: func(c *Config) any { return &c.StatementCacheCapacity }, zero: zeroIsDefault},
+	{name: "prewarm_statements", change: anew, goName: "PrewarmStatements",
+		at: func(c *Config) any { return &c.PrewarmStatements }, form: sqlText, pgx: true,
+		check: checkPrewarmStatements, want: "want statements, none of them blank"},
 	{name: "prewarm", change: anew, goName: "Prewarm", at: func(c *Config) any { return &c.Prewarm }, form: sqlText, pgx: true,
 		check: checkPrewarm, want: "want statements, none of them blank"},
 	{name: "reset_query", change: anew, goName: "ResetQuery", at: func(c *Config) any { return &c.ResetQuery },
@@ -181,9 +196,23 @@ func checkShedding(cfg *Config) string {
 	return ""
 }
 
+func checkCoalesceMaxWaiters(cfg *Config) string {
+	if cfg.CoalesceMaxWaiters < -1 {
+		return fmt.Sprintf(" is %d: must not be negative, but for -1", cfg.CoalesceMaxWaiters)
+	}
+	return ""
+}
+
 func checkTenantWeights(cfg *Config) string {
 	if err := cfg.TenantWeights.Validate(); err != nil {
 		return ": " + err.Error()
+	}
+	return ""
+}
+
+func checkCoalesceAtCap(cfg *Config) string {
+	if cfg.CoalesceAtCap > priority.Refuse {
+		return fmt.Sprintf(" is %d: want priority.RunAlone or priority.Refuse", cfg.CoalesceAtCap)
 	}
 	return ""
 }
@@ -195,8 +224,13 @@ func checkSlowShare(cfg *Config) string {
 	return ""
 }
 
-func checkPrewarm(cfg *Config) string {
-	for i, sql := range cfg.Prewarm {
+func checkPrewarm(cfg *Config) string { return blank(cfg.Prewarm) }
+
+func checkPrewarmStatements(cfg *Config) string { return blank(cfg.PrewarmStatements) }
+
+// blank names the first of these statements that is none.
+func blank(statements []string) string {
+	for i, sql := range statements {
 		if strings.TrimSpace(sql) == "" {
 			return fmt.Sprintf("[%d] is empty", i)
 		}

@@ -51,6 +51,12 @@ func TestValidateRefusesLimitsThatCannotBeMeant(t *testing.T) {
 		"MaxCancels is -1: must not be negative":        {MaxCancels: -1},
 		"MaxCancels is 1000000: must not be above":      {MaxCancels: 1000000},
 		"Prewarm[1] is empty":                           {Prewarm: []string{"select 1", " "}},
+		"PrewarmStatements[0] is empty":                 {PrewarmStatements: []string{""}},
+		"StatementCacheCapacity is -1: must not be neg": {StatementCacheCapacity: -1},
+		"CoalesceMaxWaiters is -2: must not be negativ": {CoalesceMaxWaiters: -2},
+		"CoalesceMaxBytes is -1: must not be negative":  {CoalesceMaxBytes: -1},
+		"CoalesceMaxAge is -1ns: must not be negative":  {CoalesceMaxAge: -1},
+		"CoalesceAtCap is 3":                            {CoalesceAtCap: 3},
 		"ResetQuery is blank":                           {ResetQuery: "\n"},
 		"StatementTimeout is 30ns: must be a milliseco": {StatementTimeout: 30},
 	} {

@@ -21,12 +21,12 @@ import (
 //	err := pool.Reconfigure(cfg)
 //
 // What the pool goes by holds at once, for those too who wait: MinConns, MaxConns, MaxDials, HighReserve, AgingShare,
-// MaxWaiting, Shedding, the tenants' and the slow calls' shares, AcquireTimeout (reckoned from when they came), ConnectTimeout, the lifetimes, HealthCheckPeriod and
-// LeakThreshold. Connections above a lowered MaxConns are closed, those in use when they come back; callers above a lowered
-// MaxWaiting stay in the queue.
+// MaxWaiting, Shedding, the tenants' and the slow calls' shares, the Coalesce fields, AcquireTimeout (reckoned from when they
+// came), ConnectTimeout, the lifetimes, HealthCheckPeriod and LeakThreshold. Connections above a lowered MaxConns are closed,
+// those in use when they come back; callers above a lowered MaxWaiting stay in the queue.
 //
 // What a connection goes by it has from its start: StatementTimeout, TransactionTimeout, IdleInTransactionTimeout,
-// EndTimeout, CancelTimeout, MaxCancels, Prewarm, ResetQuery, LeakStacks. If one of these changes, every connection is
+// EndTimeout, CancelTimeout, MaxCancels, StatementCacheCapacity, Prewarm, PrewarmStatements, ResetQuery, LeakStacks. If one of these changes, every connection is
 // replaced as by [Connector.Reset], those in use when they come back, and their holders go on as they began.
 //
 // What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, hooks, the Tracer and the Observer. An attempt
@@ -49,6 +49,7 @@ func (c *Connector) Reconfigure(cfg Config) error {
 		}
 		next.TenantWeights = maps.Clone(cfg.TenantWeights)
 		next.Prewarm, next.PgBouncerParams = slices.Clone(cfg.Prewarm), slices.Clone(cfg.PgBouncerParams)
+		next.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
 		return errs
 	})
 }

@@ -44,8 +44,16 @@ type Stats struct {
 	// AvgAcquireTime is WaitTime over AcquireCount, AvgQueryTime is QueryTime over QueryCount.
 	AvgAcquireTime, AvgQueryTime time.Duration
 
-	// StatementHits and StatementMisses count look-ups of prepared statements on the connections.
-	StatementHits, StatementMisses uint64
+	// StatementHits and StatementMisses count look-ups of prepared statements on the connections, StatementEvictions those
+	// that had to go for others.
+	StatementHits, StatementMisses, StatementEvictions uint64
+
+	// CoalescedCount counts calls that were answered by an execution which another call had begun; ExecutionCount those
+	// executions that were begun for calls that share, which QueryCount has too; UncoalescedCount calls that asked to share
+	// and ran by themselves. CoalesceWaiting is how many wait for an execution at present: Waiting has these executions, if
+	// they wait for a connection, and not the calls.
+	CoalescedCount, ExecutionCount, UncoalescedCount uint64
+	CoalesceWaiting                                  int
 
 	// ConnectFailure is why connections cannot be opened at present, nil when they can.
 	ConnectFailure error
@@ -60,6 +68,7 @@ func (c *Connector) Stats() Stats {
 	}
 	p := c.pool.Stats()
 	ops := c.operations()
+	shared := c.current.Load().opts.Coalescer.Stats()
 	s := Stats{
 		Name:       c.current.Load().cfg.Name,
 		TotalConns: p.Total, IdleConns: p.Idle, InUseConns: p.InUse, ConnectingConns: p.Creating, ClosingConns: p.Closing,
@@ -69,8 +78,10 @@ func (c *Connector) Stats() Stats {
 		QueryCount: uint64(max(0, int64(p.Acquired)+ops.Extra)), ErrorCount: ops.Errors,
 		NewConnsCount: p.Created, ConnectErrorCount: p.CreateFailed, ClosedConns: p.Destroyed,
 		WaitTime: p.WaitTime, UseTime: p.UseTime, QueryTime: max(0, p.UseTime-ops.Thought), ConnectTime: p.CreateTime,
-		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses,
-		ConnectFailure: p.Failure, Classes: p.Classes,
+		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses, StatementEvictions: ops.StatementEvictions,
+		CoalescedCount: shared.Coalesced, ExecutionCount: shared.Executions, UncoalescedCount: shared.Alone,
+		CoalesceWaiting: shared.Waiting,
+		ConnectFailure:  p.Failure, Classes: p.Classes,
 	}
 	if s.ConnectFailure != nil {
 		s.ConnectFailure = redact(s.ConnectFailure)
@@ -91,6 +102,19 @@ func (c *Connector) Costs() []priority.Cost {
 		return nil
 	}
 	return c.pool.Costs()
+}
+
+// StatementHitRate returns which part of the look-ups of prepared statements found one, from 0 to 1; 1 if there were none.
+func (s *Stats) StatementHitRate() float64 { return hitRate(s.StatementHits, s.StatementMisses) }
+
+// StatementHitRate returns which part of the look-ups of prepared statements found one, from 0 to 1; 1 if there were none.
+func (i *ConnInfo) StatementHitRate() float64 { return hitRate(i.StatementHits, i.StatementMisses) }
+
+func hitRate(hits, misses uint64) float64 {
+	if hits+misses == 0 {
+		return 1
+	}
+	return float64(hits) / float64(hits+misses)
 }
 
 // operations returns the sum of all connections' numbers, those that have ended included. A connection is added to the
@@ -116,6 +140,7 @@ func add(total, s *pooldriver.ConnStats) {
 	total.Errors += s.Errors
 	total.StatementHits += s.StatementHits
 	total.StatementMisses += s.StatementMisses
+	total.StatementEvictions += s.StatementEvictions
 }
 
 // ConnInfo is what is known of one physical connection at one instant.
@@ -143,9 +168,10 @@ type ConnInfo struct {
 	// replaced by question marks. Running is for how long the current one has run.
 	CurrentQuery, LastQuery string
 	Running                 time.Duration
-	// StatementHits and StatementMisses count look-ups of prepared statements, Prepared is how many there are.
-	StatementHits, StatementMisses uint64
-	Prepared                       int
+	// StatementHits and StatementMisses count look-ups of prepared statements, StatementEvictions those that had to go for
+	// others; Prepared is how many there are.
+	StatementHits, StatementMisses, StatementEvictions uint64
+	Prepared                                           int
 }
 
 // Connections returns what is known of each connection, in the order of their ids.
@@ -168,6 +194,7 @@ func (c *Connector) Connections() []ConnInfo {
 			info.PID, info.Errors, info.Running, info.Doing = s.PID, s.Errors, s.Running, s.Doing
 			info.Queries = uint64(max(0, int64(r.Uses)+s.Extra))
 			info.StatementHits, info.StatementMisses, info.Prepared = s.StatementHits, s.StatementMisses, s.Prepared
+			info.StatementEvictions = s.StatementEvictions
 			if s.Running > 0 {
 				info.CurrentQuery = info.LastQuery
 			}

@@ -12,8 +12,8 @@ type stmtCache struct {
 	entries  map[string]*list.Element // of *prepared, by the statement's text
 	order    list.List
 
-	hits, misses atomic.Uint64
-	size         atomic.Int64
+	hits, misses, evictions atomic.Uint64
+	size                    atomic.Int64
 }
 
 // get returns what was prepared for sql, nil if nothing was, and counts.
@@ -41,6 +41,7 @@ func (c *stmtCache) put(sql string, p *prepared) *prepared {
 	}
 	last := c.order.Back().Value.(*prepared)
 	c.drop(last.sql)
+	c.evictions.Add(1)
 	return last
 }
 

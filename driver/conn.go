@@ -85,7 +85,7 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 	} else {
 		c.can = capabilitiesOf(inner)
 	}
-	if c.pg == nil || (opts.AfterConnect == nil && len(opts.Prewarm) == 0 && opts.Settings == "") {
+	if c.pg == nil || (opts.AfterConnect == nil && len(opts.Prewarm)+len(opts.PrewarmStatements) == 0 && opts.Settings == "") {
 		return c, nil
 	}
 	ok := false
@@ -116,6 +116,13 @@ func (c *Conn) prime(ctx context.Context) error {
 	for i, sql := range c.opts.Prewarm {
 		if _, err := c.pg.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return fmt.Errorf("Prewarm[%d]: %w", i, err)
+		}
+	}
+	if c.named {
+		for i, sql := range c.opts.PrewarmStatements {
+			if _, err := c.prepareNamed(ctx, sql); err != nil {
+				return fmt.Errorf("PrewarmStatements[%d]: %w", i, err)
+			}
 		}
 	}
 	if c.unsettled() { // a hook had a context of its own
@@ -262,9 +269,10 @@ type ConnStats struct {
 	Running time.Duration
 	// Doing is what the holder does.
 	Doing Doing
-	// StatementHits and StatementMisses count look-ups of prepared statements; Prepared is how many are prepared.
-	StatementHits, StatementMisses uint64
-	Prepared                       int
+	// StatementHits and StatementMisses count look-ups of prepared statements, StatementEvictions those that had to go for
+	// others; Prepared is how many are prepared.
+	StatementHits, StatementMisses, StatementEvictions uint64
+	Prepared                                           int
 }
 
 // Stats returns the connection's numbers. held says in which lending it is and since when, if it is held. Safe for
@@ -272,7 +280,8 @@ type ConnStats struct {
 func (c *Conn) Stats(held bool, epoch uint64, since time.Time) ConnStats {
 	s := ConnStats{
 		PID: c.pid, Extra: c.extra.Load(), Thought: time.Duration(c.thought.Load()), Errors: c.errors.Load(),
-		StatementHits: c.stmts.hits.Load(), StatementMisses: c.stmts.misses.Load(), Prepared: int(c.stmts.size.Load()),
+		StatementHits: c.stmts.hits.Load(), StatementMisses: c.stmts.misses.Load(),
+		StatementEvictions: c.stmts.evictions.Load(), Prepared: int(c.stmts.size.Load()),
 	}
 	if !held {
 		return s

@@ -18,20 +18,24 @@ type work = func(context.Context, *Conn) (open bool, err error)
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
 func (s *Session) operation(ctx context.Context, kind OperationKind, text string, f work) error {
-	if s.opts.Tracer != nil {
-		return s.traced(ctx, kind, text, f)
-	}
-	return s.operate(ctx, kind, text, f)
+	return s.operationWith(ctx, priority.Peek(ctx), kind, text, f)
 }
 
-func (s *Session) operate(ctx context.Context, kind OperationKind, text string, f work) error {
+// operationWith is operation for who has looked already at what ctx carries.
+func (s *Session) operationWith(ctx context.Context, o *priority.Options, kind OperationKind, text string, f work) error {
+	if s.opts.Tracer != nil {
+		return s.traced(ctx, o, kind, text, f)
+	}
+	return s.operate(ctx, o, kind, text, f)
+}
+
+func (s *Session) operate(ctx context.Context, o *priority.Options, kind OperationKind, text string, f work) error {
 	returned := false
 	defer func() {
 		if !returned {
 			s.abandon()
 		}
 	}()
-	o := priority.Peek(ctx)
 	if err := s.bind(ctx, o, text); err != nil {
 		returned = true
 		return err

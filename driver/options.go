@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // Options are what all connections of one pool share that were opened under one configuration. They do not change once the
@@ -17,6 +18,8 @@ type Options struct {
 	AfterConnect func(context.Context, *pgx.Conn) error
 	// Prewarm are statements that run on each new pgx connection before it serves, after AfterConnect.
 	Prewarm []string
+	// PrewarmStatements are statements that each new pgx connection prepares before it serves, after Prewarm.
+	PrewarmStatements []string
 	// ResetSession, if set, runs on each pgx connection before it serves again. If it fails, the connection is replaced.
 	ResetSession func(context.Context, *pgx.Conn) error
 	// ResetQuery, if set, runs on each pgx connection when it comes back. If it fails, the connection is closed.
@@ -51,6 +54,9 @@ type Options struct {
 
 	// StatementCacheCapacity is how many statements each connection keeps prepared.
 	StatementCacheCapacity int
+	// Coalescer, if set, knows which reads share executions; Coalescing are the defaults of those that do.
+	Coalescer  *Coalescer
+	Coalescing priority.Coalescing
 	// Stacks has each holder's stack kept, for the reports of leaks.
 	Stacks bool
 	// Observers are told of each operation's end; Pool is what they are told as the pool's name. Nil is nobody.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // exec runs a statement without rows. st is set if it was prepared by the caller.
@@ -39,10 +40,27 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 	if err := s.needsSession(query); err != nil {
 		return nil, err
 	}
+	o := priority.Peek(ctx)
+	if o != nil && o.Coalescing != nil && s.conn == nil { // a connection that is held may have been changed by its holder
+		if rows, answered, err := s.share(ctx, o, query, args, st); answered {
+			return rows, err
+		}
+	}
+	return s.run(ctx, o, query, args, st, nil)
+}
+
+// run runs a statement with rows on a connection. o is what ctx carries, nil if that is nothing. send, if it is set, is
+// called when the statement is about to be sent, and says whether it may be.
+func (s *Session) run(
+	ctx context.Context, o *priority.Options, query string, args []driver.NamedValue, st *stmt, send func() bool,
+) (driver.Rows, error) {
 	var opened driver.Rows
 	caller := ctx
-	err := s.operation(ctx, OpQuery, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operationWith(ctx, o, OpQuery, query, func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
+		if err == nil && send != nil && !send() {
+			err = &unsentError{context.Cause(ctx)}
+		}
 		if err != nil {
 			return false, err
 		}

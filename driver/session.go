@@ -27,6 +27,8 @@ type Source interface {
 	Checkins() *Checkins
 	// Suspect has every connection that is open now show that it lives before it serves again.
 	Suspect()
+	// Holds reports whether owner holds a connection.
+	Holds(owner *priority.Owner) bool
 	// Retire has every connection closed that was opened up to that generation, those in use when they come back.
 	Retire(generation uint64)
 }

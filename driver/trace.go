@@ -23,9 +23,10 @@ const (
 	OpCommit                            // ends one
 	OpRollback                          // ends one
 	OpDo                                // lends the pgx connection to a function of the caller's
+	OpShared                            // waits for the rows of a query that it shares with others; that is an OpQuery of its own
 )
 
-var operationNames = [...]string{"", "exec", "query", "prepare", "ping", "begin", "commit", "rollback", "do"}
+var operationNames = [...]string{"", "exec", "query", "prepare", "ping", "begin", "commit", "rollback", "do", "shared query"}
 
 // String returns the kind's name, such as "query".
 func (k OperationKind) String() string {
@@ -102,8 +103,7 @@ type trace struct {
 
 // traced is operation with somebody who follows it. His panic costs the connection, as every panic in an operation does:
 // whoever recovers it may never check the session in.
-func (s *Session) traced(ctx context.Context, kind OperationKind, text string, f work) error {
-	o := priority.Peek(ctx)
+func (s *Session) traced(ctx context.Context, o *priority.Options, kind OperationKind, text string, f work) error {
 	start := OperationStart{Kind: kind, Pool: s.opts.Pool}
 	if kind <= OpPrepare {
 		start.SQL = text
@@ -127,7 +127,7 @@ func (s *Session) traced(ctx context.Context, kind OperationKind, text string, f
 	}()
 	t.ctx = t.tracer.StartOperation(ctx, start)
 	s.trace = t
-	err := s.operate(t.ctx, kind, text, f)
+	err := s.operate(t.ctx, priority.Peek(t.ctx), kind, text, f)
 	if s.trace == t { // no rows took it over
 		t.end(err)
 	}

@@ -48,6 +48,7 @@ const (
 	KindRetry                          // an operation is tried again: Context, Class, Label, Tenant, Count is which try it is, Code
 	KindCancel                         // the server was asked to cancel an operation: Duration, Count is how often, Code and Err if that failed
 	KindPooler                         // something like PgBouncer stands before the server: Code is how statements are run, Err what is wrong with that
+	KindCoalesced                      // an operation was shared by several callers: Context, Class, Label, Tenant, Duration, Count is how many they are, Code
 	numKinds
 )
 
@@ -55,7 +56,7 @@ var kindNames = [numKinds]string{
 	"", "acquire", "release", "refuse", "timeout", "create", "create-error", "destroy", "destroy-error", "invalid",
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
-	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler",
+	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler", "coalesced",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".

@@ -30,6 +30,16 @@ func (p *Pool[T]) arrive(ctx context.Context, req *Request) {
 	}
 }
 
+// Holds returns how many resources of the pool owner holds.
+func (p *Pool[T]) Holds(owner *priority.Owner) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if o := p.owners[owner]; o != nil {
+		return o.held
+	}
+	return 0
+}
+
 // ownLocked notes that r was lent to req's owner.
 func (p *Pool[T]) ownLocked(r *resource[T], req *Request) {
 	r.owner, r.done = req.Owner, req.done

@@ -33,6 +33,8 @@ type Options struct {
 	Affinity string
 	// Owner is the line of execution that the call belongs to, nil if that is not known. See [Owner].
 	Owner *Owner
+	// Coalescing, if set, says how the call's reads share executions with identical ones. It must not be changed.
+	Coalescing *Coalescing
 }
 
 // Particular reports whether it matters which permit the call gets, or that it is this call that gets it: whether there is

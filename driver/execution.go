@@ -1,0 +1,137 @@
+package pooldriver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/lifecycle"
+)
+
+// The causes with which an execution's context is ended.
+var (
+	errNobodyWaits = errors.New("nobody waits for the result any more")
+	errMoved       = errors.New("a caller of a higher class has come")
+)
+
+// errExited is what callers hear of an execution whose goroutine was ended by runtime.Goexit, which a hook of a test may do.
+var errExited = errors.New("poolsql: something called runtime.Goexit in a shared execution")
+
+// A PanicError is what the callers of an execution that they share panic with when that panicked, in a tracer or an inner
+// driver say. It did so on a goroutine of its own.
+type PanicError struct {
+	// Value is what was panicked with, Stack where.
+	Value any
+	Stack []byte
+}
+
+// Error tells both.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("poolsql: a shared execution panicked: %v\n\n%s", e.Value, e.Stack)
+}
+
+// Unwrap returns Value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// latest is the latest of several deadlines, in nanoseconds since 1970; 0 as long as there is none of any.
+type latest struct{ until atomic.Int64 }
+
+// endless is the deadline of who has none.
+const endless = math.MaxInt64
+
+// deadlineOf returns the deadline of a context as latest has it.
+func deadlineOf(ctx context.Context) int64 {
+	if d, ok := ctx.Deadline(); ok && d.Year() < 2200 { // later ones do not fit, and are none
+		return d.UnixNano()
+	}
+	return endless
+}
+
+// extend makes until the deadline if it is later. It is called under the lock of a Coalescer, and read without.
+func (l *latest) extend(until int64) { l.until.Store(max(l.until.Load(), until)) }
+
+// An executionContext has the latest deadline of those who wait, which grows when more come. It ends when nobody waits, and
+// so not after that.
+type executionContext struct {
+	context.Context
+	deadline *latest
+}
+
+// Deadline implements context.Context.
+func (c *executionContext) Deadline() (time.Time, bool) {
+	until := c.deadline.until.Load()
+	if until == endless {
+		return time.Time{}, false
+	}
+	return time.Unix(0, until), true
+}
+
+// run executes, on a goroutine of its own, with a session of its own: it is no caller's, so none of them can end it.
+func (e *execution) run() {
+	s := &Session{src: e.src, opts: e.key.pool, checkins: e.src.Checkins()}
+	returned := false
+	defer func() {
+		if !returned {
+			if v := recover(); v != nil {
+				e.panicked = &PanicError{Value: v, Stack: debug.Stack()}
+			} else {
+				e.err = errExited
+			}
+			s.abandon()
+		}
+		e.tell(e.c.finish(e))
+	}()
+	e.result, e.err = e.read(s)
+	_ = s.Close() // before anybody is told: who has the result finds the connection free
+	returned = true
+}
+
+// read runs the statement and reads all rows.
+func (e *execution) read(s *Session) (*result, error) {
+	rows, err := s.run(e.ctx, &e.opts, e.key.query, e.args, e.st, e.send)
+	if err != nil {
+		return nil, err
+	}
+	r, err := collect(rows, e.room)
+	if err != nil {
+		e.cancel(err) // else the rest would be read to the end
+		_ = rows.Close()
+		return nil, err
+	}
+	r.closed = rows.Close()
+	return r, nil
+}
+
+// tell tells the observers that so many have shared.
+func (e *execution) tell(callers int) {
+	o := e.key.pool.Observers
+	if callers < 2 || alone(e.err) || !o.Wants(lifecycle.KindCoalesced) {
+		return
+	}
+	err := e.err
+	switch {
+	case e.panicked != nil:
+		err = errPanicked
+	case err == nil:
+		err = e.result.err
+	}
+	event := lifecycle.Event{
+		Kind: lifecycle.KindCoalesced, Pool: e.key.pool.Pool, Context: e.ctx, Class: e.opts.Class, Label: e.opts.Label,
+		Tenant: e.opts.Tenant, Duration: mono.Since(e.joined), Count: callers,
+	}
+	if err != nil {
+		event.Code = codeOf(err)
+	}
+	o.Observe(event)
+}
+
+// alone reports whether an execution ended such that each of its callers has to run by himself, or to fail.
+func alone(err error) bool { return err == errTooLarge || err == errNotSharable } //nolint:errorlint // the very same
