@@ -147,6 +147,23 @@ type Config struct {
 	// application_name, client_encoding, DateStyle, TimeZone and standard_conforming_strings: its track_extra_parameters.
 	PgBouncerParams []string
 
+	// Routes are pools beside this one, for reads: of replicas, or of the same server with limits of their own. See [Route] and
+	// [Connector.Routes].
+	Routes []Route
+	// ClassifyReads has statements outside of transactions go to a route for reads if their text certainly reads: see package
+	// connector. It errs to the primary.
+	ClassifyReads bool
+	// ReplicasOnly has reads refused, with a [*NoRouteError], while no route for reads can serve them. By default they go to the
+	// primary then. A read that must see what was written just now goes there all the same.
+	ReplicasOnly bool
+	// MaxReplicaLag is how far a replica may be behind the primary and be chosen. It is measured by what it has replayed, in steps
+	// of ReplicaCheckInterval, and not by clocks. Defaults to DefaultMaxReplicaLag; None is no limit, and then a replica is
+	// chosen too of which it is not known.
+	MaxReplicaLag time.Duration
+	// ReplicaCheckInterval is how often, while reads come, the primary and each replica are asked how far they are, on a
+	// connection of each that does not count against MaxConns. Defaults to DefaultReplicaCheckInterval.
+	ReplicaCheckInterval time.Duration
+
 	// LeakThreshold is for how long a connection may be held before the observer is told, once, who holds it, since when
 	// and with what query (lifecycle.KindLeak). Zero is never.
 	LeakThreshold time.Duration
@@ -178,6 +195,7 @@ func (cfg *Config) resolve() (*Config, error) {
 	c := *cfg
 	c.Prewarm = slices.Clone(cfg.Prewarm)
 	c.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
+	c.Routes = slices.Clone(cfg.Routes)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
 		errs = append(errs, err)
@@ -190,6 +208,9 @@ func (cfg *Config) resolve() (*Config, error) {
 	c.setDefaults()
 	if err := c.limits().Validate(); err != nil {
 		return nil, fmt.Errorf("poolsql: bad configuration: %w", err)
+	}
+	if errs := c.checkRoutes(); len(errs) > 0 {
+		return nil, fmt.Errorf("poolsql: bad configuration: %w", errors.Join(errs...))
 	}
 	return &c, nil
 }
@@ -261,6 +282,8 @@ func (cfg *Config) setDefaults() {
 	set(&cfg.ConnectTimeout, DefaultConnectTimeout)
 	set(&cfg.EndTimeout, DefaultEndTimeout)
 	set(&cfg.CancelTimeout, DefaultCancelTimeout)
+	set(&cfg.MaxReplicaLag, DefaultMaxReplicaLag)
+	set(&cfg.ReplicaCheckInterval, DefaultReplicaCheckInterval)
 	if cfg.MaxCancels == 0 {
 		cfg.MaxCancels = DefaultMaxCancels
 	}

@@ -34,7 +34,8 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 		EndTimeout:               cfg.EndTimeout, CancelTimeout: cfg.CancelTimeout,
 		StatementCacheCapacity: DefaultStatementsCached, Stacks: cfg.LeakStacks,
 		Observers: b.observers, Pool: cfg.Name, Tracer: cfg.Tracer, Comment: cfg.Comment,
-		Pooler: pooldriver.Pooler(cfg.PgBouncer), Tracked: cfg.PgBouncerParams,
+		Replica: before != nil && before.opts.Replica,
+		Pooler:  pooldriver.Pooler(cfg.PgBouncer), Tracked: cfg.PgBouncerParams,
 	}
 	if cfg.ConnConfig != nil && cfg.ConnConfig.StatementCacheCapacity > 0 {
 		e.opts.StatementCacheCapacity = cfg.ConnConfig.StatementCacheCapacity

@@ -109,6 +109,12 @@ var fields = []field{
 		form: connString, pgx: true},
 	{name: "pgbouncer_params", goName: "PgBouncerParams", at: func(c *Config) any { return &c.PgBouncerParams },
 		commas: true, pgx: true, want: "want names of parameters"},
+	{name: "classify_reads", change: live, goName: "ClassifyReads", at: func(c *Config) any { return &c.ClassifyReads }},
+	{name: "replicas_only", change: live, goName: "ReplicasOnly", at: func(c *Config) any { return &c.ReplicasOnly }},
+	{name: "max_replica_lag", change: live, goName: "MaxReplicaLag", at: func(c *Config) any { return &c.MaxReplicaLag },
+		zero: zeroIsDefault, none: true},
+	{name: "replica_check_interval", change: live, goName: "ReplicaCheckInterval",
+		at: func(c *Config) any { return &c.ReplicaCheckInterval }, zero: zeroIsDefault},
 	{name: "leak_threshold", change: live, goName: "LeakThreshold", at: func(c *Config) any { return &c.LeakThreshold }, server: true},
 	{name: "leak_stacks", change: anew, goName: "LeakStacks", at: func(c *Config) any { return &c.LeakStacks }},
 }

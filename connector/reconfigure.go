@@ -83,6 +83,9 @@ func (c *Connector) reconfigure(change func(*Config) []error) error {
 		if err := cfg.limits().Validate(); err != nil {
 			return fmt.Errorf("poolsql: pool %q: bad configuration, nothing is changed: %w", old.cfg.Name, err)
 		}
+		if errs := cfg.checkRoutes(); len(errs) > 0 {
+			return fmt.Errorf("poolsql: pool %q: bad configuration, nothing is changed: %w", old.cfg.Name, errors.Join(errs...))
+		}
 		next = newEdition(&cfg, old, &c.bouncer)
 	}
 	// Of two callers at once either may come last here: the pool gets what is in force then, from whoever it came.
@@ -98,7 +101,7 @@ func (c *Connector) reconfigure(change func(*Config) []error) error {
 			c.watch.start()
 		}
 	}
-	return nil
+	return c.reconfigureRoutes()
 }
 
 // fixed returns the names of the fields that cannot change and are other ones in b.
@@ -124,6 +127,7 @@ func (cfg *Config) fixed(b *Config) []string {
 	other("ShouldPing", sameFunction(cfg.ShouldPing, b.ShouldPing))
 	other("Tracer", sameValue(cfg.Tracer, b.Tracer))
 	other("Comment", sameFunction(cfg.Comment, b.Comment))
+	other("Routes", sameRoutes(cfg.Routes, b.Routes))
 	other("Observer", sameValue(cfg.Observer, b.Observer))
 	return names
 }
@@ -134,6 +138,7 @@ func (cfg *Config) keepFixed(before *Config) {
 	cfg.BeforeConnect, cfg.AfterConnect = before.BeforeConnect, before.AfterConnect
 	cfg.Tracer, cfg.Comment = before.Tracer, before.Comment
 	cfg.ResetSession, cfg.ShouldPing = before.ResetSession, before.ShouldPing
+	cfg.Routes = before.Routes
 }
 
 // sameSource reports whether two configurations of pgx lead to the same, as far as that can be compared.

@@ -2,6 +2,7 @@ package pooldriver
 
 import (
 	"context"
+	"errors"
 
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
@@ -17,14 +18,15 @@ type work = func(context.Context, *Conn) (open bool, err error)
 // have run is run again only if its caller declared it repeatable; see Session.again.
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
-func (s *Session) operation(ctx context.Context, kind OperationKind, text string, f work) error {
+func (s *Session) operation(ctx context.Context, call Call, f work) error {
 	if s.opts.Tracer != nil {
-		return s.traced(ctx, kind, text, f)
+		return s.traced(ctx, call, f)
 	}
-	return s.operate(ctx, kind, text, f)
+	return s.operate(ctx, call, f)
 }
 
-func (s *Session) operate(ctx context.Context, kind OperationKind, text string, f work) error {
+func (s *Session) operate(ctx context.Context, call Call, f work) error {
+	kind := call.Kind
 	returned := false
 	defer func() {
 		if !returned {
@@ -32,15 +34,18 @@ func (s *Session) operate(ctx context.Context, kind OperationKind, text string, 
 		}
 	}()
 	o := priority.Peek(ctx)
-	if err := s.bind(ctx, o, text); err != nil {
+	if err := s.bind(ctx, o, call); err != nil {
 		returned = true
 		return err
 	}
 	before := s.begin()
 	var a attempt
-	limited, open, err := s.once(ctx, kind, o, f)
+	limited, open, err := s.once(ctx, call, o, f)
+	if err != nil && s.router != nil && s.conn != nil && s.refusedToWrite(o, err) {
+		limited, open, err = s.elsewhere(ctx, limited, call, o, f, err)
+	}
 	if o != nil && o.Retries > 0 && kind.repeatable() {
-		open, err = s.repeat(ctx, limited, kind, o, text, f, &a, open, err)
+		open, err = s.repeat(ctx, limited, call, o, f, &a, open, err)
 	}
 	if s.conn == nil { // it could not be replaced
 		returned = true
@@ -49,6 +54,9 @@ func (s *Session) operate(ctx context.Context, kind OperationKind, text string, 
 	end(&s.cancel)
 	if !open {
 		s.finish(ctx, s.began, -1, err)
+		if s.router != nil {
+			s.noteWrite(o, call.Kind)
+		}
 		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
 			s.began = before
 		}
@@ -63,15 +71,15 @@ func (s *Session) operate(ctx context.Context, kind OperationKind, text string, 
 // once runs f, on another connection if it certainly did not run on the first. When it returns without a connection, there
 // was no other.
 func (s *Session) once(
-	ctx context.Context, kind OperationKind, o *priority.Options, f work,
+	ctx context.Context, call Call, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
-	limited, open, err = s.try(ctx, kind, o, f)
+	limited, open, err = s.try(ctx, call.Kind, o, f)
 	for err != nil && s.replaceable(limited, err) {
 		end(&s.cancel)
-		if err = s.replace(ctx, err); err != nil {
+		if err = s.replace(ctx, o, call, err); err != nil {
 			return limited, false, err
 		}
-		limited, open, err = s.try(ctx, kind, o, f)
+		limited, open, err = s.try(ctx, call.Kind, o, f)
 	}
 	if err != nil {
 		err = s.outcome(ctx, limited, s.began, err)
@@ -167,6 +175,22 @@ func (s *Session) finish(ctx context.Context, began mono.Time, rows int, err err
 	}
 }
 
+// elsewhere runs f where writes go, after the session's source has refused it with err: it had no effect there, and the one
+// who thought that it only reads was the router.
+func (s *Session) elsewhere(
+	ctx, limited context.Context, call Call, o *priority.Options, f work, err error,
+) (context.Context, bool, error) {
+	s.router.Missed(call.Text)
+	end(&s.cancel)
+	s.finish(ctx, s.began, -1, err)
+	s.unbind()
+	if err := s.bind(ctx, o, call); err != nil {
+		return limited, false, err
+	}
+	s.begin()
+	return s.once(ctx, call, o, f)
+}
+
 // replaceable reports whether the operation that failed with err may run on another connection: it was not sent, nothing
 // else ran here, and it was not the first thing that a new connection was asked.
 func (s *Session) replaceable(ctx context.Context, err error) bool {
@@ -177,11 +201,19 @@ func (s *Session) replaceable(ctx context.Context, err error) bool {
 }
 
 // replace exchanges the connection for another. When that fails the session is unbound.
-func (s *Session) replace(ctx context.Context, cause error) error {
+func (s *Session) replace(ctx context.Context, o *priority.Options, call Call, cause error) error {
 	s.conn.extra.Add(-1) // the operation is the other's, or nobody's
 	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
+		away := s.away
 		s.forgetConn()
-		return err
+		if !away || !errors.Is(err, priority.ErrUnavailable) {
+			return err
+		}
+		if err := s.bind(ctx, o, call); err != nil { // there are other ways
+			return err
+		}
+		s.begin()
+		return nil
 	}
 	s.conn = s.h.Value()
 	s.opts = s.conn.opts

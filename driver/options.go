@@ -25,6 +25,9 @@ type Options struct {
 	// second of idleness.
 	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
 
+	// Replica says that the connections lead to a replica on purpose: that it refuses to write says nothing against them.
+	Replica bool
+
 	// Pooler is what stands between the connections and the server. Where it lends sessions of the server for less than a
 	// connection's life, the limits below are kept by timers here and, in a transaction, told with its BEGIN.
 	Pooler Pooler

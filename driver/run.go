@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // exec runs a statement without rows. st is set if it was prepared by the caller.
@@ -17,7 +18,7 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 		return nil, err
 	}
 	var res driver.Result
-	err := s.operation(ctx, OpExec, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, Call{Kind: OpExec, Text: query, Opaque: s.router != nil && rewritten(args)}, func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err != nil {
 			return false, err
@@ -41,7 +42,7 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 	}
 	var opened driver.Rows
 	caller := ctx
-	err := s.operation(ctx, OpQuery, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, Call{Kind: OpQuery, Text: query, Opaque: s.router != nil && rewritten(args)}, func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err != nil {
 			return false, err
@@ -206,6 +207,9 @@ func (r *rows) Close() error {
 			err = r.fail(err)
 		}
 		s.unread--
+		if s.router != nil {
+			s.noteWrite(priority.Peek(r.ctx), OpQuery)
+		}
 		s.finish(r.ctx, r.began, r.read, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
 	}
 	returned = true

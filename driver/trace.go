@@ -100,11 +100,11 @@ type trace struct {
 }
 
 // traced is operation with somebody who follows it.
-func (s *Session) traced(ctx context.Context, kind OperationKind, text string, f work) error {
-	o := priority.Peek(ctx)
+func (s *Session) traced(ctx context.Context, call Call, f work) error {
+	o, kind := priority.Peek(ctx), call.Kind
 	start := OperationStart{Kind: kind, Pool: s.opts.Pool}
 	if kind <= OpPrepare {
-		start.SQL = text
+		start.SQL = call.Text
 	}
 	if o != nil {
 		start.Class, start.Label, start.Tenant = o.Class, o.Label, o.Tenant
@@ -121,7 +121,7 @@ func (s *Session) traced(ctx context.Context, kind OperationKind, text string, f
 			t.end(errPanicked)
 		}
 	}()
-	err := s.operate(t.ctx, kind, text, f)
+	err := s.operate(t.ctx, call, f)
 	returned = true
 	if s.trace == t { // no rows took it over
 		t.end(err)

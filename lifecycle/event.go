@@ -48,6 +48,8 @@ const (
 	KindRetry                          // an operation is tried again: Context, Class, Label, Tenant, Count is which try it is, Code
 	KindCancel                         // the server was asked to cancel an operation: Class, Label, Tenant, Duration, Code
 	KindPooler                         // something like PgBouncer stands before the server: Code is how statements are run, Err what is wrong with that
+	KindRouteOut                       // a route is not chosen at present: Err is why
+	KindRouteBack                      // it is chosen again
 	numKinds
 )
 
@@ -56,6 +58,7 @@ var kindNames = [numKinds]string{
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
 	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler",
+	"route-out", "route-back",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".
