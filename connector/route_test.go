@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/internal/testdb"
 	"github.com/poolsql/poolsql/priority"
@@ -232,4 +234,94 @@ func TestBadRoutesAreTold(t *testing.T) {
 	}
 	c.Close()
 	<-c.Done()
+}
+
+func TestWithClassifyReadsAStatementGoesWhereItsTextBelongs(t *testing.T) {
+	testdb.NoLeaks(t)
+	db, c := twoPools(t, func(cfg *connector.Config) { cfg.ClassifyReads = true })
+	ctx := t.Context()
+	exec(t, db, ctx, "create table notes (n int, pool text default current_setting('application_name'))")
+	exec(t, db, ctx, "insert into notes values (1)")
+	served := func() uint64 { return c.Routes()[0].Served }
+	count := func(q interface {
+		QueryRowContext(context.Context, string, ...any) *sql.Row
+	}) (n int) {
+		t.Helper()
+		if err := q.QueryRowContext(ctx, "select count(*) from notes").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := served()
+	if n := count(db); n != 1 || served() != before+1 {
+		t.Errorf("a read found %d, and %d were served by the route", n, served()-before)
+	}
+	// A Conn moves to the primary with the first statement that is not certainly a read, and stays.
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	before = served()
+	count(conn)
+	if served() != before+1 {
+		t.Error("a Conn's first read was not served by the route")
+	}
+	if _, err := conn.ExecContext(ctx, "insert into notes values (2)"); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(conn); n != 2 || served() != before+1 {
+		t.Errorf("after its write a Conn found %d notes", n)
+	}
+	var pool string
+	if err := conn.QueryRowContext(ctx, "select pool from notes where n = 2").Scan(&pool); err != nil || pool != "writes" {
+		t.Errorf("it wrote by %q: %v", pool, err)
+	}
+	conn.Close()
+	// So it does with a transaction, and one that only reads stays.
+	for _, readOnly := range []bool{false, true} {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count(conn)
+		tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: readOnly})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "writes"
+		if readOnly {
+			want = "reads"
+		}
+		if got := servedBy(t, tx, ctx); got != want {
+			t.Errorf("a transaction (read-only: %t) is served by %q", readOnly, got)
+		}
+		if _, err := tx.ExecContext(ctx, "select nextval('pg_catalog.nothing')"); err == nil {
+			t.Error("this cannot be")
+		}
+		tx.Rollback()
+		conn.Close()
+	}
+	// What an argument makes of the text is what counts, and rows that are open keep their connection.
+	if err := db.QueryRowContext(ctx, "select n from notes limit 1", rewriter("insert into notes values (3) returning n")).Scan(new(int)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.QueryRowContext(ctx, "select pool from notes where n = 3").Scan(&pool); err != nil || pool != "writes" {
+		t.Errorf("a rewritten statement wrote by %q: %v", pool, err)
+	}
+	st, err := db.PrepareContext(ctx, "insert into notes values ($1) returning pool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if err := st.QueryRowContext(ctx, 4).Scan(&pool); err != nil || pool != "writes" {
+		t.Errorf("a prepared statement wrote by %q: %v", pool, err)
+	}
+}
+
+// A rewriter is an argument that has another statement sent.
+type rewriter string
+
+func (r rewriter) RewriteQuery(context.Context, *pgx.Conn, string, []any) (string, []any, error) {
+	return string(r), nil, nil
 }

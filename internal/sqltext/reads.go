@@ -49,6 +49,9 @@ func Reads(query string) bool {
 	}
 }
 
+// IsPure reports whether the function of that name is one that [Reads] takes for one that only reads.
+func IsPure(function string) bool { return pure[function] }
+
 type tokenKind uint8
 
 const (
@@ -86,7 +89,7 @@ func mayPrecedeParenthesis(t, before token) bool {
 	case tokenName:
 		return pure[t.text]
 	case tokenOther:
-		return t.text != "." && t.text != "]"
+		return t.text != "." && t.text != "]" && t.text != ")"
 	default: // a string or a number: whatever that is
 		return false
 	}
