@@ -164,6 +164,14 @@ type Config struct {
 	// connection of each that does not count against MaxConns. Defaults to DefaultReplicaCheckInterval.
 	ReplicaCheckInterval time.Duration
 
+	// SessionSettings are settings of the server's session that each call finds set to what its context carries: "app.region" to
+	// what priority.WithSetting says of it, "app.tenant=tenant", "app.user=user" and "application_name=label" to the call's tenant, user
+	// and label. A call that carries nothing finds them empty, and application_name as the connection was opened with.
+	// They are for policies of row-level security and for what the server shows and logs. They are told anew each time a
+	// connection is bound, in the same write as the first statement or BEGIN where that can be, so that nothing that an earlier
+	// holder did stays. In PgBouncer's transaction mode they hold in transactions alone; a call that carries one is refused elsewhere.
+	SessionSettings []string
+
 	// LeakThreshold is for how long a connection may be held before the observer is told, once, who holds it, since when
 	// and with what query (lifecycle.KindLeak). Zero is never.
 	LeakThreshold time.Duration
@@ -196,6 +204,7 @@ func (cfg *Config) resolve() (*Config, error) {
 	c.Prewarm = slices.Clone(cfg.Prewarm)
 	c.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	c.Routes = slices.Clone(cfg.Routes)
+	c.SessionSettings = slices.Clone(cfg.SessionSettings)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
 		errs = append(errs, err)

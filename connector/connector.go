@@ -150,6 +150,7 @@ func (c *Connector) Config() Config {
 	cfg.Prewarm = slices.Clone(cfg.Prewarm)
 	cfg.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
 	cfg.Routes = slices.Clone(cfg.Routes)
+	cfg.SessionSettings = slices.Clone(cfg.SessionSettings)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
 	}

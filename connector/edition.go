@@ -51,6 +51,7 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 	} else {
 		e.opts.Cancels.Init(cfg.MaxCancels)
 	}
+	e.opts.Carried = started.carried()
 	e.opts.Settings = started.takeSettings() // which are no start-up parameters then
 	e.dial = dial(started.inner(&e.opts, b))
 	return e

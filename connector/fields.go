@@ -109,6 +109,8 @@ var fields = []field{
 		form: connString, pgx: true},
 	{name: "pgbouncer_params", goName: "PgBouncerParams", at: func(c *Config) any { return &c.PgBouncerParams },
 		commas: true, pgx: true, want: "want names of parameters"},
+	{name: "session_settings", change: anew, goName: "SessionSettings", at: func(c *Config) any { return &c.SessionSettings },
+		commas: true, pgx: true, check: checkSessionSettings, want: "want names of settings, each alone or with =tenant, =user or =label"},
 	{name: "classify_reads", change: live, goName: "ClassifyReads", at: func(c *Config) any { return &c.ClassifyReads }},
 	{name: "replicas_only", change: live, goName: "ReplicasOnly", at: func(c *Config) any { return &c.ReplicasOnly }},
 	{name: "max_replica_lag", change: live, goName: "MaxReplicaLag", at: func(c *Config) any { return &c.MaxReplicaLag },

@@ -48,6 +48,7 @@ func (c *Connector) Reconfigure(cfg Config) error {
 			next.MaxConnLifetimeJitter = 0 // which Config made explicit: it is the default, and that of the new lifetime now
 		}
 		next.Prewarm, next.PgBouncerParams = slices.Clone(cfg.Prewarm), slices.Clone(cfg.PgBouncerParams)
+		next.SessionSettings = slices.Clone(cfg.SessionSettings)
 		return errs
 	})
 }

@@ -95,7 +95,7 @@ func (cfg *Config) checkRoutes() []error {
 // connectorsOwn are the fields that a route always has from its connector.
 var connectorsOwn = []string{
 	"Name", "PgBouncer", "PgBouncerPrepared", "PgBouncerConsole", "PgBouncerParams",
-	"ClassifyReads", "ReplicasOnly", "MaxReplicaLag", "ReplicaCheckInterval", "Settings", "TenantSetting",
+	"ClassifyReads", "ReplicasOnly", "MaxReplicaLag", "ReplicaCheckInterval", "SessionSettings",
 }
 
 // notItsOwn returns the names of fields that are set and have no meaning in a route.

@@ -73,13 +73,13 @@ func (s *Session) operate(ctx context.Context, call Call, f work) error {
 func (s *Session) once(
 	ctx context.Context, call Call, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
-	limited, open, err = s.try(ctx, call.Kind, o, f)
+	limited, open, err = s.try(ctx, call, o, f)
 	for err != nil && s.replaceable(limited, err) {
 		end(&s.cancel)
 		if err = s.replace(ctx, o, call, err); err != nil {
 			return limited, false, err
 		}
-		limited, open, err = s.try(ctx, call.Kind, o, f)
+		limited, open, err = s.try(ctx, call, o, f)
 	}
 	if err != nil {
 		err = s.outcome(ctx, limited, s.began, err)
@@ -90,8 +90,9 @@ func (s *Session) once(
 // try runs f once. A cancel of what ran before must have ended first; the end of a transaction sees to that by itself, since
 // it is over whatever comes of it.
 func (s *Session) try(
-	ctx context.Context, kind OperationKind, o *priority.Options, f work,
+	ctx context.Context, call Call, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
+	kind := call.Kind
 	if s.trace != nil {
 		s.trace.on(s)
 	}
@@ -108,6 +109,12 @@ func (s *Session) try(
 		if limited, err = s.limit(ctx, o); err != nil {
 			return limited, false, err
 		}
+	}
+	if c := s.conn; c.opts.Carried != nil {
+		if err := s.carry(limited, o, call); err != nil {
+			return limited, false, err
+		}
+		defer c.disarm()
 	}
 	open, err = f(limited, s.conn)
 	return limited, open, err

@@ -37,6 +37,10 @@ type Options struct {
 	// start-up parameters. For PoolerSession alone.
 	Settings string
 
+	// Carried are the settings that each call finds set to what its context carries; whoever carries nothing finds their
+	// defaults. For pgx alone.
+	Carried []Carried
+
 	// StatementTimeout is what the server was told at the start of each connection; 0 if nothing.
 	StatementTimeout time.Duration
 	// TransactionTimeout is how long a transaction may be open; 0 is no limit.

@@ -32,6 +32,8 @@ type Call struct {
 	Text string
 	// Opaque says that something else may be sent than Text: an argument rewrites it.
 	Opaque bool
+	// Simple says that it may be sent by the simple protocol.
+	Simple bool
 }
 
 // Reads reports whether it is certain that the call writes nothing, takes no lock and leaves nothing behind with the

@@ -18,13 +18,14 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 		return nil, err
 	}
 	var res driver.Result
-	err := s.operation(ctx, Call{Kind: OpExec, Text: query, Opaque: s.router != nil && rewritten(args)}, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, s.call(OpExec, query, args, st), func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err != nil {
 			return false, err
 		}
 		res, err = c.exec(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) { // the server refused the plan before it ran anything
+			c.rearm()
 			res, err = c.exec(ctx, query, args, st)
 		}
 		return false, err
@@ -42,13 +43,14 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 	}
 	var opened driver.Rows
 	caller := ctx
-	err := s.operation(ctx, Call{Kind: OpQuery, Text: query, Opaque: s.router != nil && rewritten(args)}, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, s.call(OpQuery, query, args, st), func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err != nil {
 			return false, err
 		}
 		r, err := c.query(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) {
+			c.rearm()
 			r, err = c.query(ctx, query, args, st)
 		}
 		if err != nil {
@@ -62,6 +64,18 @@ func (s *Session) query(ctx context.Context, query string, args []driver.NamedVa
 		return nil, err
 	}
 	return opened, nil
+}
+
+// call returns what is known of a statement.
+func (s *Session) call(kind OperationKind, query string, args []driver.NamedValue, st *stmt) Call {
+	call := Call{Kind: kind, Text: query}
+	if s.router != nil {
+		call.Opaque = rewritten(args)
+	}
+	if s.opts.Carried != nil {
+		call.Simple = isSimple(args, st, kind == OpExec)
+	}
+	return call
 }
 
 func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Result, error) {

@@ -195,6 +195,9 @@ func onTheWay(function string) bool {
 
 // forgetConn makes the session unbound. What it was bound to is the caller's affair.
 func (s *Session) forgetConn() {
+	if s.opts.Carried != nil {
+		s.conn.carried.forget()
+	}
 	if s.ops == 0 { // it was lent for nothing
 		s.conn.extra.Add(-1)
 	} else if s.ops > 1 {
@@ -363,6 +366,11 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 	if c.unsettled() {
 		if err := c.settle(ctx); err != nil {
 			return nil, &LostError{Conn: s.h.ID(), PID: c.pid, Err: err}
+		}
+	}
+	if c.opts.Carried != nil {
+		if err := s.carry(ctx, priority.Peek(ctx), Call{Kind: OpDo}); err != nil {
+			return nil, err
 		}
 	}
 	c.lendRaw()

@@ -45,9 +45,15 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 			s.tx, err = c.can.begin(ctx, c.inner, opts)
 		} else {
 			var settings string
+			var carried string
+			if carried, err = c.opts.carryAtBegin(priority.Peek(ctx)); err != nil {
+				return false, err
+			}
 			settings, statement = c.opts.toldAtBegin(priority.Peek(ctx))
-			_, err = c.boundedBy(limited, begin+settings, c.opts.EndTimeout)
-			err = c.harmless(limited, err)
+			_, err = c.boundedBy(limited, begin+settings+carried, c.opts.EndTimeout)
+			if err = c.harmless(limited, err); err == nil {
+				err = s.carriedByBegin(priority.Peek(ctx))
+			}
 		}
 		s.inTx = err == nil
 		return false, err

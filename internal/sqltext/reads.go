@@ -49,6 +49,14 @@ func Reads(query string) bool {
 	}
 }
 
+// IsPlain reports whether query begins as a statement that reads or writes rows, and can be part of any transaction. Others
+// may end one, or refuse to be in one.
+func IsPlain(query string) bool {
+	s := scanner{in: query}
+	t := s.next()
+	return t.kind == tokenWord && plain[t.text]
+}
+
 // IsPure reports whether the function of that name is one that [Reads] takes for one that only reads.
 func IsPure(function string) bool { return pure[function] }
 

@@ -13,6 +13,8 @@ func set(words string) map[string]bool {
 // begins are the words that a statement which reads begins with.
 var begins = set(`select with values table`)
 
+var plain = set(`select with values table insert update delete merge`)
+
 // writes are the words of which none stands unquoted in a statement that certainly reads, wherever it stands: those that
 // write and lock behind one of the words above. Some have harmless meanings too: for is in substring(a from 1 for 2).
 var writes = set(`insert update delete merge into for`)
