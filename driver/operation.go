@@ -173,7 +173,7 @@ func (s *Session) finish(ctx context.Context, began mono.Time, rows int, err err
 		if told {
 			c.opts.Observers.Observe(lifecycle.Event{
 				Kind: kind, Pool: c.opts.Pool, Resource: s.h.ID(), Context: ctx, Class: s.req.Class, Label: s.req.Label,
-				Tenant: s.req.Tenant, Duration: now.Sub(began), Count: rows, Code: codeOf(err),
+				Tenant: s.req.Tenant, User: s.req.User, Duration: now.Sub(began), Count: rows, Code: codeOf(err),
 			})
 		}
 	}

@@ -153,7 +153,7 @@ func (s *Session) again(ctx context.Context, o *priority.Options, call Call, a *
 	}
 	if opts.Observers.Wants(lifecycle.KindRetry) {
 		opts.Observers.Observe(lifecycle.Event{
-			Kind: lifecycle.KindRetry, Pool: opts.Pool, Context: ctx, Class: o.Class, Label: o.Label, Tenant: o.Tenant,
+			Kind: lifecycle.KindRetry, Pool: opts.Pool, Context: ctx, Class: o.Class, Label: o.Label, Tenant: o.Tenant, User: o.User,
 			Duration: pause, Count: a.tries + 1, Code: codeOf(err),
 		})
 	}

@@ -65,9 +65,9 @@ type OperationStart struct {
 	// SQL is the statement's text as its caller wrote it, with its literals; its arguments are nowhere. It is empty where
 	// there is none.
 	SQL string
-	// Class, Label and Tenant are those that its context carries.
-	Class         priority.Class
-	Label, Tenant string
+	// Class, Label, Tenant and User are those that its context carries.
+	Class               priority.Class
+	Label, Tenant, User string
 }
 
 // An OperationEnd is how an operation ended.
@@ -107,7 +107,7 @@ func (s *Session) traced(ctx context.Context, call Call, f work) error {
 		start.SQL = call.Text
 	}
 	if o != nil {
-		start.Class, start.Label, start.Tenant = o.Class, o.Label, o.Tenant
+		start.Class, start.Label, start.Tenant, start.User = o.Class, o.Label, o.Tenant, o.User
 	}
 	t := &trace{tracer: s.opts.Tracer, began: mono.Now(), op: OperationEnd{Kind: kind, Rows: -1}}
 	t.ctx = t.tracer.StartOperation(ctx, start)

@@ -82,8 +82,8 @@ type Event struct {
 	Pool string
 	// Resource is the resource's id; ids start at 1 and are never used again.
 	Resource uint64
-	// Label and Tenant are those of the caller.
-	Label, Tenant string
+	// Label, Tenant and User are those of the caller; what names Tenant has User too.
+	Label, Tenant, User string
 	// Wait is how long the caller waited, Duration how long the thing took.
 	Wait, Duration time.Duration
 	Count          int
