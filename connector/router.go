@@ -119,7 +119,7 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 			return h, nil, false, err
 		case errors.Is(err, priority.ErrUnavailable):
 			rt.eject(err)
-		case errors.Is(err, errEjected), errors.Is(err, priority.ErrQueueFull):
+		case errors.Is(err, pooldriver.ErrElsewhere), errors.Is(err, priority.ErrQueueFull):
 		default: // its time ran out, or somebody turned it away on purpose
 			return h, nil, false, err
 		}
@@ -290,9 +290,6 @@ const (
 	ejectLast  = 30 * time.Second
 )
 
-// errEjected is what those are told who wait for a connection of a route that is ejected. They go elsewhere.
-var errEjected = errors.New("the route does not serve at present")
-
 // eject has nobody choose the route for some time, nor wait for it.
 func (rt *route) eject(why error) {
 	now := mono.Now()
@@ -311,7 +308,7 @@ func (rt *route) eject(why error) {
 		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteOut, Err: why})
 	}
 	if rt.asked && !rt.byName {
-		rt.pool.pool.ClearFor(errEjected)
+		rt.pool.pool.ClearFor(pooldriver.ErrElsewhere)
 	}
 }
 

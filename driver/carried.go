@@ -80,9 +80,9 @@ func (opts *Options) carriedSQL(o *priority.Options, local bool) (sql string, an
 		b.WriteString("',")
 		writeText(&b, value)
 		if local {
-			b.WriteString(",true)")
+			b.WriteString(",true) is null") // and not the value, which client_encoding may not have
 		} else {
-			b.WriteString(",false)")
+			b.WriteString(",false) is null")
 		}
 	}
 	return b.String(), any, nil

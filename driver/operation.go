@@ -213,7 +213,7 @@ func (s *Session) replace(ctx context.Context, o *priority.Options, call Call, c
 	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
 		away := s.away
 		s.forgetConn()
-		if !away || !errors.Is(err, priority.ErrUnavailable) {
+		if !away || !errors.Is(err, priority.ErrUnavailable) && !errors.Is(err, ErrElsewhere) {
 			return err
 		}
 		if err := s.bind(ctx, o, call); err != nil { // there are other ways

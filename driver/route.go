@@ -3,6 +3,7 @@ package pooldriver
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,9 @@ type Router interface {
 	// Missed is told that a statement was refused, on a source for reads only, because it writes.
 	Missed(text string)
 }
+
+// ErrElsewhere is what a source for reads tells those who wait for it, when it does not serve any more: their router has others.
+var ErrElsewhere = errors.New("the route does not serve at present")
 
 // A Call is what a [Router] knows of an operation that wants a connection.
 type Call struct {

@@ -3,7 +3,7 @@ package priority
 import "context"
 
 // A Setting is one that the statements of a call are to find on the server's session, and the next: a list, that does not
-// change. Two calls with the same list may share what was set; lists are told apart by their content.
+// change.
 type Setting struct {
 	Name, Value string
 	Next        *Setting
@@ -33,15 +33,4 @@ func (s *Setting) without(name string) *Setting {
 		return s
 	}
 	return &Setting{Name: s.Name, Value: s.Value, Next: next}
-}
-
-// Same reports whether two lists say the same.
-func (s *Setting) Same(o *Setting) bool {
-	for s != o {
-		if s == nil || o == nil || s.Name != o.Name || s.Value != o.Value {
-			return false
-		}
-		s, o = s.Next, o.Next
-	}
-	return true
 }
