@@ -165,6 +165,41 @@ func TestEachCallSeesItsTenantsRowsOnly(t *testing.T) {
 	}
 }
 
+// Where sessions of the server are lent for a transaction, settings hold in transactions, and a call that would need them
+// elsewhere is refused.
+func TestBehindATransactionPoolerSettingsAreOfTransactionsAlone(t *testing.T) {
+	testdb.NoLeaks(t)
+	tdb := tenants(t, []string{"acme", "o'neil"})
+	db, _ := openRouted(t, connector.Config{
+		DSN: ownedDSN(t, tdb), MaxConns: 1, PgBouncer: connector.PoolTransaction, SessionSettings: []string{"app.tenant=tenant"},
+	})
+	for _, name := range []string{"acme", "o'neil"} {
+		mine := priority.WithTenant(t.Context(), name)
+		if _, err := seen(mine, db); !errors.Is(err, pooldriver.ErrNeedsSession) {
+			t.Errorf("a query outside of a transaction: %v", err)
+		}
+		for _, end := range []string{"", "commit", "rollback"} {
+			tx, err := db.BeginTx(mine, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := seen(mine, tx); err != nil || fmt.Sprint(got) != fmt.Sprint([]string{name}) {
+				t.Errorf("a transaction of %s sees %q: %v", name, got, err)
+			}
+			if end != "" { // behind our back
+				tx.ExecContext(mine, end)
+				if got, err := seen(t.Context(), tx); len(got) != 0 {
+					t.Errorf("after its end a transaction sees %q: %v", got, err)
+				}
+			}
+			tx.Rollback()
+			if got, err := seen(t.Context(), db); err != nil || len(got) != 0 {
+				t.Errorf("nobody sees %q: %v", got, err)
+			}
+		}
+	}
+}
+
 // A hostile is something that a tenant's code does to leave its own tenant, or another, behind.
 var hostile = []func(ctx context.Context, db *sql.DB){
 	func(ctx context.Context, db *sql.DB) { db.ExecContext(ctx, "set app.tenant = 'other'") },
@@ -374,4 +409,35 @@ func TestSettingsGoWithTheStatement(t *testing.T) {
 		return tx.Commit()
 	})
 	count("a statement of the simple protocol", 2, func() error { _, err := db.ExecContext(ctx, "select 1"); return err })
+}
+
+// What a call's settings cost a query on a real server: in the same write, and what a round trip of their own would.
+func BenchmarkSettings(b *testing.B) {
+	tdb := testdb.New(b)
+	for _, name := range []string{"none", "same write", "round trip"} {
+		b.Run(name, func(b *testing.B) {
+			cfg := connector.Config{DSN: tdb.DSN, MaxConns: 1}
+			if name != "none" {
+				cfg.SessionSettings = []string{"app.tenant=tenant"}
+			}
+			db, err := connector.Open(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer db.Close()
+			ctx := priority.WithTenant(context.Background(), "acme")
+			var args []any
+			if name == "round trip" {
+				args = append(args, pgx.NamedArgs{}) // which may be anything, and so is not sent with something else
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				rows, err := db.QueryContext(ctx, "select 1", args...)
+				if err != nil {
+					b.Fatal(err)
+				}
+				rows.Close()
+			}
+		})
+	}
 }
