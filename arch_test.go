@@ -63,6 +63,7 @@ var apart = map[string][]string{
 	"internal/docscheck":       {public},
 	"internal/integration":     {public, "internal/testdb"},
 	"internal/observability":   {public, "internal/testdb"},
+	"internal/readcheck":       {"internal/sqltext", "internal/testdb"},
 	"internal/browser":         {public, "internal/testdb"},
 	"internal/testdb/embedded": {},
 }

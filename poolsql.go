@@ -46,6 +46,14 @@ type (
 	Config = connector.Config
 	// Connector is what sql.OpenDB takes, and where the numbers and the controls are. See [connector.Connector].
 	Connector = connector.Connector
+	// Route is a pool of its own beside a connector's: of a replica, or of the same server with limits of its own.
+	Route = connector.Route
+	// RouteStatus is what is known of a route at one instant.
+	RouteStatus = connector.RouteStatus
+	// NoRouteError says that a call was turned away because what may serve it cannot, or is not there.
+	NoRouteError = connector.NoRouteError
+	// Bookmark is how far the writes of some calls have come, for reads that must see them.
+	Bookmark = priority.Bookmark
 	// Stats are a connector's numbers. See [connector.Stats].
 	Stats = connector.Stats
 	// ConnInfo is what is known of one physical connection. See [connector.ConnInfo].
@@ -232,6 +240,28 @@ func WithoutCoalescing(ctx context.Context) context.Context { return priority.Wi
 // by the time that they use.
 func WithTenant(ctx context.Context, tenant string) context.Context {
 	return priority.WithTenant(ctx, tenant)
+}
+
+// WithUser returns a context whose calls run on behalf of user, inside a tenant: for people, in events and Connections.
+func WithUser(ctx context.Context, user string) context.Context { return priority.WithUser(ctx, user) }
+
+// WithSetting returns a context whose statements find a setting of the server's session to be value; Config.SessionSettings
+// has to name it.
+func WithSetting(ctx context.Context, name, value string) context.Context {
+	return priority.WithSetting(ctx, name, value)
+}
+
+// WithReadOnly returns a context whose calls only read, so that a route for reads may serve them.
+func WithReadOnly(ctx context.Context) context.Context { return priority.WithReadOnly(ctx) }
+
+// WithRoute returns a context whose calls are served by the route of that name.
+func WithRoute(ctx context.Context, name string) context.Context {
+	return priority.WithRoute(ctx, name)
+}
+
+// WithBookmark returns a context whose reads see what was written before under contexts with the same bookmark.
+func WithBookmark(ctx context.Context, b *Bookmark) context.Context {
+	return priority.WithBookmark(ctx, b)
 }
 
 // WithAffinity returns a context whose calls prefer the connection that last served a call with the same key, where it

@@ -189,6 +189,31 @@ type Config struct {
 	// application_name, client_encoding, DateStyle, TimeZone and standard_conforming_strings: its track_extra_parameters.
 	PgBouncerParams []string
 
+	// Routes are pools beside this one, for reads: of replicas, or of the same server with limits of their own. See [Route] and
+	// [Connector.Routes].
+	Routes []Route
+	// ClassifyReads has statements outside of transactions go to a route for reads if their text certainly reads: see package
+	// connector. It errs to the primary.
+	ClassifyReads bool
+	// ReplicasOnly has reads refused, with a [*NoRouteError], while no route for reads can serve them. By default they go to the
+	// primary then. A read that must see what was written just now goes there all the same.
+	ReplicasOnly bool
+	// MaxReplicaLag is how far a replica may be behind the primary and be chosen. It is measured by what it has replayed, in steps
+	// of ReplicaCheckInterval, and not by clocks. Defaults to DefaultMaxReplicaLag; None is no limit, and then a replica is
+	// chosen too of which it is not known.
+	MaxReplicaLag time.Duration
+	// ReplicaCheckInterval is how often, while reads come, the primary and each replica are asked how far they are, on a
+	// connection of each that does not count against MaxConns. Defaults to DefaultReplicaCheckInterval.
+	ReplicaCheckInterval time.Duration
+
+	// SessionSettings are settings of the server's session that each call finds set to what its context carries: "app.region" to
+	// what priority.WithSetting says of it, "app.tenant=tenant", "app.user=user" and "application_name=label" to the call's tenant, user
+	// and label. A call that carries nothing finds them empty, and application_name as the connection was opened with.
+	// They are for policies of row-level security and for what the server shows and logs. They are told anew each time a
+	// connection is bound, in the same write as the first statement or BEGIN where that can be, so that nothing that an earlier
+	// holder did stays. In PgBouncer's transaction mode they hold in transactions alone; a call that carries one is refused elsewhere.
+	SessionSettings []string
+
 	// LeakThreshold is for how long a connection may be held before the observer is told, once, who holds it, since when
 	// and with what query (lifecycle.KindLeak). Zero is never.
 	LeakThreshold time.Duration
@@ -222,6 +247,8 @@ func (cfg *Config) resolve() (*Config, error) {
 	c.TenantWeights = maps.Clone(cfg.TenantWeights)
 	c.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
 	c.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
+	c.Routes = slices.Clone(cfg.Routes)
+	c.SessionSettings = slices.Clone(cfg.SessionSettings)
 	var errs []error
 	if err := c.resolveSource(); err != nil {
 		errs = append(errs, err)
@@ -234,6 +261,9 @@ func (cfg *Config) resolve() (*Config, error) {
 	c.setDefaults()
 	if err := c.limits().Validate(); err != nil {
 		return nil, fmt.Errorf("poolsql: bad configuration: %w", err)
+	}
+	if errs := c.checkRoutes(); len(errs) > 0 {
+		return nil, fmt.Errorf("poolsql: bad configuration: %w", errors.Join(errs...))
 	}
 	return &c, nil
 }
@@ -305,6 +335,8 @@ func (cfg *Config) setDefaults() {
 	set(&cfg.ConnectTimeout, DefaultConnectTimeout)
 	set(&cfg.EndTimeout, DefaultEndTimeout)
 	set(&cfg.CancelTimeout, DefaultCancelTimeout)
+	set(&cfg.MaxReplicaLag, DefaultMaxReplicaLag)
+	set(&cfg.ReplicaCheckInterval, DefaultReplicaCheckInterval)
 	if cfg.MaxCancels == 0 {
 		cfg.MaxCancels = DefaultMaxCancels
 	}

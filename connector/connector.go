@@ -25,17 +25,22 @@ type Connector struct {
 	err     error                   // what is wrong with the configuration
 
 	observers *lifecycle.Observers
-	pool      *lifecycle.Pool[*pooldriver.Conn]
+	pool      *connPool
 	checkins  pooldriver.Checkins
 	watch     watch
 	bouncer   bouncer
 	warming   atomic.Int32 // Warmups under way
+	routes    *routes      // nil where there are none
+	replica   bool         // it is the pool of a replica, of another connector
+	suspected func()       // of a route's pool: called when its connections are suspect; nil otherwise
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
 	// to add, and never together with another lock.
 	mu    sync.Mutex
 	ended pooldriver.ConnStats
 }
+
+type connPool = lifecycle.Pool[*pooldriver.Conn]
 
 // NewConnector returns a connector for cfg, which it copies. It does no I/O and starts no goroutine. If the configuration
 // is bad, the first use of the connector says so, as [Config.Validate] does.
@@ -44,8 +49,18 @@ func NewConnector(cfg Config) *Connector {
 	if err != nil {
 		return &Connector{err: err}
 	}
-	c := &Connector{observers: lifecycle.NewObservers(redactEvent)}
-	c.observers.Add(resolved.Observer)
+	observers := lifecycle.NewObservers(redactEvent)
+	observers.Add(resolved.Observer)
+	c := newConnector(resolved, observers)
+	if c.err == nil {
+		c.routes, c.err = newRoutes(c, resolved)
+	}
+	return c
+}
+
+// newConnector returns a connector for a configuration that is resolved, without its routes.
+func newConnector(resolved *Config, observers *lifecycle.Observers) *Connector {
+	c := &Connector{observers: observers}
 	c.bouncer.init(resolved, c.observers)
 	c.current.Store(newEdition(resolved, nil, &c.bouncer))
 	c.watch.connector = c
@@ -111,7 +126,15 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
-	return pooldriver.NewSession(ctx, source{c}), nil
+	return pooldriver.NewSession(ctx, c.source()), nil
+}
+
+// source returns the connector as sessions see it.
+func (c *Connector) source() pooldriver.Source {
+	if c.routes != nil {
+		return routed{source{c}}
+	}
+	return source{c}
 }
 
 // Driver implements driver.Connector. FromDB finds the connector by it.
@@ -130,6 +153,8 @@ func (c *Connector) Config() Config {
 	cfg.TenantWeights = maps.Clone(cfg.TenantWeights)
 	cfg.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
 	cfg.PgBouncerParams = slices.Clone(cfg.PgBouncerParams)
+	cfg.Routes = slices.Clone(cfg.Routes)
+	cfg.SessionSettings = slices.Clone(cfg.SessionSettings)
 	if cfg.ConnConfig != nil {
 		cfg.ConnConfig = cfg.ConnConfig.Copy()
 	}
@@ -158,7 +183,7 @@ func (c *Connector) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	s := pooldriver.NewSession(ctx, source{c})
+	s := pooldriver.NewSession(ctx, c.source())
 	defer s.Close()
 	return s.Do(ctx, f)
 }
@@ -171,13 +196,16 @@ func (c *Connector) Warmup(ctx context.Context, n int) error {
 	}
 	c.warming.Add(1)
 	defer c.warming.Add(-1)
+	if c.routes != nil {
+		return c.routes.warmup(ctx, n)
+	}
 	return c.pool.Warmup(ctx, n)
 }
 
 // Reset retires every connection: idle ones at once, those in use when they come back. Callers do not notice.
 func (c *Connector) Reset() {
 	if c.Err() == nil {
-		c.pool.Reset()
+		c.eachPool((*connPool).Reset)
 	}
 }
 
@@ -190,7 +218,9 @@ func (c *Connector) Clear(reason string) int {
 	if c.Err() != nil {
 		return 0
 	}
-	return c.pool.Clear(reason)
+	n := 0
+	c.eachPool(func(p *connPool) { n += p.Clear(reason) })
+	return n
 }
 
 // Suspend has everybody wait who asks for a connection, until [Connector.Resume], as HikariCP's suspend does and
@@ -199,14 +229,14 @@ func (c *Connector) Clear(reason string) int {
 // [Connector.Reset] after it, no connection is left: for a database that moves, say.
 func (c *Connector) Suspend() {
 	if c.Err() == nil {
-		c.pool.Suspend()
+		c.eachPool((*connPool).Suspend)
 	}
 }
 
 // Resume ends what Suspend or Quiesce began: those who wait are served in their order.
 func (c *Connector) Resume() {
 	if c.Err() == nil {
-		c.pool.Resume()
+		c.eachPool((*connPool).Resume)
 	}
 }
 
@@ -216,7 +246,7 @@ func (c *Connector) Quiesce(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	return c.pool.Quiesce(ctx)
+	return c.eachAtOnce(func(p *connPool) error { return p.Quiesce(ctx) })
 }
 
 // Drain shuts the pool to new work, turns away those who wait, lets those who have a connection finish, and returns when
@@ -227,14 +257,20 @@ func (c *Connector) Drain(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	return c.pool.Drain(ctx)
+	if c.routes != nil {
+		c.routes.close()
+	}
+	return c.eachAtOnce(func(p *connPool) error { return p.Drain(ctx) })
 }
 
 // Close shuts the pool and returns at once: new work is refused, idle connections are closed, and those in use are when
 // they come back. (*sql.DB).Close calls it.
 func (c *Connector) Close() error {
 	if c.Err() == nil {
-		c.pool.Close()
+		c.eachPool((*connPool).Close)
+		if c.routes != nil {
+			c.routes.close()
+		}
 	}
 	return nil
 }
@@ -245,6 +281,9 @@ func (c *Connector) Done() <-chan struct{} {
 		done := make(chan struct{})
 		close(done)
 		return done
+	}
+	if c.routes != nil {
+		return c.routes.done
 	}
 	return c.pool.Done()
 }
@@ -264,7 +303,12 @@ func (s source) Options() *pooldriver.Options { return &s.c.current.Load().opts 
 
 func (s source) Holds(owner *priority.Owner) bool { return s.c.pool.Holds(owner) > 0 }
 
-func (s source) Suspect() { s.c.pool.Suspect() }
+func (s source) Suspect() {
+	s.c.pool.Suspect()
+	if s.c.suspected != nil {
+		s.c.suspected()
+	}
+}
 
 func (s source) Retire(generation uint64) { s.c.pool.RetireOlder(generation) }
 

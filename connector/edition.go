@@ -36,7 +36,8 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 		StatementCacheCapacity: cfg.statementsCached(), Stacks: cfg.LeakStacks,
 		PrewarmStatements: cfg.PrewarmStatements,
 		Observers:         b.observers, Pool: cfg.Name, Tracer: cfg.Tracer, Comment: cfg.Comment,
-		Pooler: pooldriver.Pooler(cfg.PgBouncer), Tracked: cfg.PgBouncerParams,
+		Replica: before != nil && before.opts.Replica,
+		Pooler:  pooldriver.Pooler(cfg.PgBouncer), Tracked: cfg.PgBouncerParams,
 	}
 	e.opts.Coalescing = priority.Coalescing{
 		MaxAge: cfg.CoalesceMaxAge, MaxWaiters: cfg.CoalesceMaxWaiters, MaxBytes: cfg.CoalesceMaxBytes, AtCap: cfg.CoalesceAtCap,
@@ -53,6 +54,7 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 	} else {
 		e.opts.Cancels.Init(cfg.MaxCancels)
 	}
+	e.opts.Carried = started.carried()
 	e.opts.Settings = started.takeSettings() // which are no start-up parameters then
 	e.dial = dial(started.inner(&e.opts, b))
 	return e

@@ -36,7 +36,7 @@ func (c *Connector) Ping(ctx context.Context) error {
 	if priority.Peek(ctx) == nil {
 		ctx = priority.WithLabel(priority.WithClass(ctx, priority.High), "ping")
 	}
-	s := pooldriver.NewSession(ctx, source{c})
+	s := pooldriver.NewSession(ctx, c.source())
 	defer s.Close()
 	return s.Ping(ctx)
 }

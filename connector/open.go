@@ -72,7 +72,12 @@ func find(db *sql.DB) (*Connector, error) {
 		for {
 			switch c := driverConn.(type) {
 			case *pooldriver.Session:
-				found = c.Source().(source).c
+				switch from := c.Source().(type) {
+				case source:
+					found = from.c
+				case routed:
+					found = from.c
+				}
 				return nil
 			case interface{ Raw() driver.Conn }:
 				driverConn = c.Raw()

@@ -33,6 +33,7 @@ var others = []other{
 	{name: "should_ping", goName: "ShouldPing", pgx: true, show: func(c *Config) string { return showSet(c.ShouldPing) }},
 	{name: "tracer", goName: "Tracer", show: func(c *Config) string { return showType(c.Tracer) }},
 	{name: "comment", goName: "Comment", show: func(c *Config) string { return showSet(c.Comment) }},
+	{name: "routes", goName: "Routes", show: func(c *Config) string { return showRoutes(c.Routes) }},
 	{name: "observer", goName: "Observer", show: func(c *Config) string { return showType(c.Observer) }},
 }
 

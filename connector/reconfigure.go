@@ -50,6 +50,7 @@ func (c *Connector) Reconfigure(cfg Config) error {
 		next.TenantWeights = maps.Clone(cfg.TenantWeights)
 		next.Prewarm, next.PgBouncerParams = slices.Clone(cfg.Prewarm), slices.Clone(cfg.PgBouncerParams)
 		next.PrewarmStatements = slices.Clone(cfg.PrewarmStatements)
+		next.SessionSettings = slices.Clone(cfg.SessionSettings)
 		return errs
 	})
 }
@@ -85,6 +86,9 @@ func (c *Connector) reconfigure(change func(*Config) []error) error {
 		if err := cfg.limits().Validate(); err != nil {
 			return fmt.Errorf("poolsql: pool %q: bad configuration, nothing is changed: %w", old.cfg.Name, err)
 		}
+		if errs := cfg.checkRoutes(); len(errs) > 0 {
+			return fmt.Errorf("poolsql: pool %q: bad configuration, nothing is changed: %w", old.cfg.Name, errors.Join(errs...))
+		}
 		next = newEdition(&cfg, old, &c.bouncer)
 	}
 	// Of two callers at once either may come last here: the pool gets what is in force then, from whoever it came.
@@ -100,7 +104,7 @@ func (c *Connector) reconfigure(change func(*Config) []error) error {
 			c.watch.start()
 		}
 	}
-	return nil
+	return c.reconfigureRoutes()
 }
 
 // fixed returns the names of the fields that cannot change and are other ones in b.
@@ -126,6 +130,7 @@ func (cfg *Config) fixed(b *Config) []string {
 	other("ShouldPing", sameFunction(cfg.ShouldPing, b.ShouldPing))
 	other("Tracer", sameValue(cfg.Tracer, b.Tracer))
 	other("Comment", sameFunction(cfg.Comment, b.Comment))
+	other("Routes", sameRoutes(cfg.Routes, b.Routes))
 	other("Observer", sameValue(cfg.Observer, b.Observer))
 	return names
 }
@@ -136,6 +141,7 @@ func (cfg *Config) keepFixed(before *Config) {
 	cfg.BeforeConnect, cfg.AfterConnect = before.BeforeConnect, before.AfterConnect
 	cfg.Tracer, cfg.Comment = before.Tracer, before.Comment
 	cfg.ResetSession, cfg.ShouldPing = before.ResetSession, before.ShouldPing
+	cfg.Routes = before.Routes
 }
 
 // sameSource reports whether two configurations of pgx lead to the same, as far as that can be compared.

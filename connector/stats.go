@@ -55,6 +55,10 @@ type Stats struct {
 	CoalescedCount, ExecutionCount, UncoalescedCount uint64
 	CoalesceWaiting                                  int
 
+	// AffinityLooks counts bindings of callers with an affinity key, AffinityHits those that got the connection that served the key
+	// last.
+	AffinityLooks, AffinityHits uint64
+
 	// ConnectFailure is why connections cannot be opened at present, nil when they can.
 	ConnectFailure error
 	// Classes are the numbers of each class, High first.
@@ -81,7 +85,8 @@ func (c *Connector) Stats() Stats {
 		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses, StatementEvictions: ops.StatementEvictions,
 		CoalescedCount: shared.Coalesced, ExecutionCount: shared.Executions, UncoalescedCount: shared.Alone,
 		CoalesceWaiting: shared.Waiting,
-		ConnectFailure:  p.Failure, Classes: p.Classes,
+		AffinityLooks:   p.AffinityLooks, AffinityHits: p.AffinityHits,
+		ConnectFailure: p.Failure, Classes: p.Classes,
 	}
 	if s.ConnectFailure != nil {
 		s.ConnectFailure = redact(s.ConnectFailure)
@@ -157,11 +162,13 @@ type ConnInfo struct {
 	Created, LastUsed time.Time
 	// Uses counts its holders; Queries and Errors, its operations and those that failed.
 	Uses, Queries, Errors uint64
-	// Class, Label and Tenant are those of the holder; HolderSince is when it got the connection. They are zero if there
+	// Class, Label, Tenant and User are those of the holder; HolderSince is when it got the connection. They are zero if there
 	// is none.
-	Class         priority.Class
-	Label, Tenant string
-	HolderSince   time.Time
+	Class               priority.Class
+	Label, Tenant, User string
+	HolderSince         time.Time
+	// Affinity is the last affinity key that it served.
+	Affinity string
 	// Doing is what the holder does with it, as far as can be seen.
 	Doing pooldriver.Doing
 	// CurrentQuery is the text of the statement that runs, LastQuery of the last one that the holder ran, its literals
@@ -184,7 +191,7 @@ func (c *Connector) Connections() []ConnInfo {
 	for i, r := range resources {
 		info := ConnInfo{
 			ID: r.ID, State: r.State, Since: r.Since, End: r.End, Created: r.Created, LastUsed: r.Since, Uses: r.Uses,
-			Class: r.Class, Label: r.Label, Tenant: r.Tenant, LastQuery: sqltext.Strip(r.Detail),
+			Class: r.Class, Label: r.Label, Tenant: r.Tenant, User: r.User, Affinity: r.Affinity, LastQuery: sqltext.Strip(r.Detail),
 		}
 		if r.State == lifecycle.InUse || r.State == lifecycle.Draining {
 			info.HolderSince = r.Since

@@ -26,6 +26,7 @@ type Conn struct {
 	stmts     stmtCache
 	pid       uint32
 	named     bool // statements are prepared by name, without being asked
+	simple    bool // statements are sent by the simple protocol
 	texts     bool // something is kept by the texts of statements, unless the call has a mode of its own
 	describes bool // pgx keeps descriptions of statements that are not
 
@@ -39,8 +40,9 @@ type Conn struct {
 
 	avoided map[string]struct{} // statements that are not prepared by name here any more: see avoid
 
-	limits limits // what the server lets a statement take at present
-	unset  bool   // the holder has reset something, to what the server has and not Options.Settings
+	carried told   // of the settings that calls carry
+	limits  limits // what the server lets a statement take at present
+	unset   bool   // the holder has reset something, to what the server has and not Options.Settings
 
 	// What snapshots read. The count of operations and the time they took are kept as what differs from the common case,
 	// one operation a holder, so that this case pays for none of it.
@@ -72,6 +74,7 @@ func Open(ctx context.Context, dial func(context.Context) (driver.Conn, error), 
 		}
 		cfg := c.pg.Config() // of the connection, and not of the pool: a hook may have changed it
 		c.named = cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement
+		c.simple = cfg.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol
 		c.texts = c.named || cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheDescribe
 		c.describes = cfg.DescriptionCacheCapacity > 0
 		c.guard = guardOf(c.pg.PgConn())

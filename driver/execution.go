@@ -76,7 +76,8 @@ func (c *executionContext) Deadline() (time.Time, bool) {
 
 // run executes, on a goroutine of its own, with a session of its own: it is no caller's, so none of them can end it.
 func (e *execution) run() {
-	s := &Session{src: e.src, opts: e.key.pool, checkins: e.src.Checkins()}
+	router, _ := e.src.(Router)
+	s := &Session{src: e.src, home: e.src, router: router, opts: e.key.pool, checkins: e.src.Checkins()}
 	returned := false
 	defer func() {
 		if !returned {

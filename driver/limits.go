@@ -129,6 +129,9 @@ func (c *Conn) noteOwn(query string) {
 
 // txEnded notes that the transaction is over, and with it what holds for it.
 func (c *Conn) txEnded() {
+	if c.carried.inTx {
+		c.carried.forget()
+	}
 	c.limitsEnded()
 	c.inTx.Store(false)
 	if c.opts.TransactionTimeout > 0 {

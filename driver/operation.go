@@ -2,6 +2,7 @@ package pooldriver
 
 import (
 	"context"
+	"errors"
 
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
@@ -17,34 +18,38 @@ type work = func(context.Context, *Conn) (open bool, err error)
 // have run is run again only if its caller declared it repeatable; see Session.again.
 //
 // If f leaves rows open, as open says afterwards, the operation lasts until they are closed.
-func (s *Session) operation(ctx context.Context, kind OperationKind, text string, f work) error {
-	return s.operationWith(ctx, priority.Peek(ctx), kind, text, f)
+func (s *Session) operation(ctx context.Context, call Call, f work) error {
+	return s.operationWith(ctx, priority.Peek(ctx), call, f)
 }
 
 // operationWith is operation for who has looked already at what ctx carries.
-func (s *Session) operationWith(ctx context.Context, o *priority.Options, kind OperationKind, text string, f work) error {
+func (s *Session) operationWith(ctx context.Context, o *priority.Options, call Call, f work) error {
 	if s.opts.Tracer != nil {
-		return s.traced(ctx, o, kind, text, f)
+		return s.traced(ctx, o, call, f)
 	}
-	return s.operate(ctx, o, kind, text, f)
+	return s.operate(ctx, o, call, f)
 }
 
-func (s *Session) operate(ctx context.Context, o *priority.Options, kind OperationKind, text string, f work) error {
+func (s *Session) operate(ctx context.Context, o *priority.Options, call Call, f work) error {
+	kind := call.Kind
 	returned := false
 	defer func() {
 		if !returned {
 			s.abandon()
 		}
 	}()
-	if err := s.bind(ctx, o, text); err != nil {
+	if err := s.bind(ctx, o, call); err != nil {
 		returned = true
 		return err
 	}
 	before := s.begin()
 	var a attempt
-	limited, open, err := s.once(ctx, kind, o, f)
+	limited, open, err := s.once(ctx, call, o, f)
+	if err != nil && s.router != nil && s.conn != nil && s.refusedToWrite(o, err) {
+		limited, open, err = s.elsewhere(ctx, limited, call, o, f, err)
+	}
 	if o != nil && o.Retries > 0 && kind.repeatable() {
-		open, err = s.repeat(ctx, limited, kind, o, text, f, &a, open, err)
+		open, err = s.repeat(ctx, limited, call, o, f, &a, open, err)
 	}
 	if s.conn == nil { // it could not be replaced
 		returned = true
@@ -53,6 +58,9 @@ func (s *Session) operate(ctx context.Context, o *priority.Options, kind Operati
 	end(&s.cancel)
 	if !open {
 		s.finish(ctx, s.began, -1, err)
+		if s.router != nil {
+			s.noteWrite(o, call.Kind)
+		}
 		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
 			s.began = before
 		}
@@ -67,15 +75,15 @@ func (s *Session) operate(ctx context.Context, o *priority.Options, kind Operati
 // once runs f, on another connection if it certainly did not run on the first. When it returns without a connection, there
 // was no other.
 func (s *Session) once(
-	ctx context.Context, kind OperationKind, o *priority.Options, f work,
+	ctx context.Context, call Call, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
-	limited, open, err = s.try(ctx, kind, o, f)
+	limited, open, err = s.try(ctx, call, o, f)
 	for err != nil && s.replaceable(limited, err) {
 		end(&s.cancel)
-		if err = s.replace(ctx, err); err != nil {
+		if err = s.replace(ctx, o, call, err); err != nil {
 			return limited, false, err
 		}
-		limited, open, err = s.try(ctx, kind, o, f)
+		limited, open, err = s.try(ctx, call, o, f)
 	}
 	if err != nil {
 		err = s.outcome(ctx, limited, s.began, err)
@@ -86,8 +94,9 @@ func (s *Session) once(
 // try runs f once. A cancel of what ran before must have ended first; the end of a transaction sees to that by itself, since
 // it is over whatever comes of it.
 func (s *Session) try(
-	ctx context.Context, kind OperationKind, o *priority.Options, f work,
+	ctx context.Context, call Call, o *priority.Options, f work,
 ) (limited context.Context, open bool, err error) {
+	kind := call.Kind
 	if s.trace != nil {
 		s.trace.on(s)
 	}
@@ -104,6 +113,12 @@ func (s *Session) try(
 		if limited, err = s.limit(ctx, o); err != nil {
 			return limited, false, err
 		}
+	}
+	if c := s.conn; c.opts.Carried != nil {
+		if err := s.carry(limited, o, call); err != nil {
+			return limited, false, err
+		}
+		defer c.disarm()
 	}
 	open, err = f(limited, s.conn)
 	return limited, open, err
@@ -162,13 +177,29 @@ func (s *Session) finish(ctx context.Context, began mono.Time, rows int, err err
 		if told {
 			c.opts.Observers.Observe(lifecycle.Event{
 				Kind: kind, Pool: c.opts.Pool, Resource: s.h.ID(), Context: ctx, Class: s.req.Class, Label: s.req.Label,
-				Tenant: s.req.Tenant, Duration: now.Sub(began), Count: rows, Code: codeOf(err),
+				Tenant: s.req.Tenant, User: s.req.User, Duration: now.Sub(began), Count: rows, Code: codeOf(err),
 			})
 		}
 	}
 	if s.unread == 0 {
 		c.idleIn.Store(s.h.Epoch())
 	}
+}
+
+// elsewhere runs f where writes go, after the session's source has refused it with err: it had no effect there, and the one
+// who thought that it only reads was the router.
+func (s *Session) elsewhere(
+	ctx, limited context.Context, call Call, o *priority.Options, f work, err error,
+) (context.Context, bool, error) {
+	s.router.Missed(call.Text)
+	end(&s.cancel)
+	s.finish(ctx, s.began, -1, err)
+	s.unbind()
+	if err := s.bind(ctx, o, call); err != nil {
+		return limited, false, err
+	}
+	s.begin()
+	return s.once(ctx, call, o, f)
 }
 
 // replaceable reports whether the operation that failed with err may run on another connection: it was not sent, nothing
@@ -181,11 +212,19 @@ func (s *Session) replaceable(ctx context.Context, err error) bool {
 }
 
 // replace exchanges the connection for another. When that fails the session is unbound.
-func (s *Session) replace(ctx context.Context, cause error) error {
+func (s *Session) replace(ctx context.Context, o *priority.Options, call Call, cause error) error {
 	s.conn.extra.Add(-1) // the operation is the other's, or nobody's
 	if err := s.src.Replace(ctx, &s.h, &s.req, cause); err != nil {
+		away := s.away
 		s.forgetConn()
-		return err
+		if !away || !errors.Is(err, priority.ErrUnavailable) && !errors.Is(err, ErrElsewhere) {
+			return err
+		}
+		if err := s.bind(ctx, o, call); err != nil { // there are other ways
+			return err
+		}
+		s.begin()
+		return nil
 	}
 	s.conn = s.h.Value()
 	s.opts = s.conn.opts

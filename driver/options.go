@@ -28,6 +28,9 @@ type Options struct {
 	// second of idleness.
 	ShouldPing func(context.Context, stdlib.ShouldPingParams) bool
 
+	// Replica says that the connections lead to a replica on purpose: that it refuses to write says nothing against them.
+	Replica bool
+
 	// Pooler is what stands between the connections and the server. Where it lends sessions of the server for less than a
 	// connection's life, the limits below are kept by timers here and, in a transaction, told with its BEGIN.
 	Pooler Pooler
@@ -36,6 +39,10 @@ type Options struct {
 	// Settings, if set, is SQL that runs on each new pgx connection before anything else: what a pooler would not take as
 	// start-up parameters. For PoolerSession alone.
 	Settings string
+
+	// Carried are the settings that each call finds set to what its context carries; whoever carries nothing finds their
+	// defaults. For pgx alone.
+	Carried []Carried
 
 	// StatementTimeout is what the server was told at the start of each connection; 0 if nothing.
 	StatementTimeout time.Duration

@@ -219,6 +219,9 @@ func (s *Session) consequences(err error) {
 		c.broken = true
 		s.src.Retire(s.h.Generation())
 	case code == codeReadOnly && c.onStandby():
+		if c.opts.Replica { // as it should be
+			return
+		}
 		c.broken = true
 		s.src.Retire(s.h.Generation())
 	case c.endedBy(code) || (code == "" && c.closed()):

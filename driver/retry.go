@@ -74,16 +74,15 @@ type attempt struct {
 
 // repeat runs f again as often as it may and has to. When it returns without a connection, the operation is over.
 func (s *Session) repeat(
-	ctx, limited context.Context, kind OperationKind, o *priority.Options, text string,
-	f work, a *attempt, open bool, err error,
+	ctx, limited context.Context, call Call, o *priority.Options, f work, a *attempt, open bool, err error,
 ) (bool, error) {
 	s.opts.Retries.earn()
 	for err != nil && s.conn != nil && s.mayRepeat(limited, err) {
 		end(&s.cancel)
-		if err = s.again(ctx, o, text, a, err); err != nil {
+		if err = s.again(ctx, o, call, a, err); err != nil {
 			return false, err
 		}
-		limited, open, err = s.once(ctx, kind, o, f)
+		limited, open, err = s.once(ctx, call, o, f)
 	}
 	if err != nil && s.conn != nil { // else the limit of the last try was taken off before it was known that there is no other
 		a.late = whatEnded(ctx, limited)
@@ -134,7 +133,7 @@ func (s *Session) mayRepeat(limited context.Context, err error) bool {
 // again makes ready for one more try of the operation that failed with err, on whatever connection comes next: this one
 // may be of no use, and nobody should hold one while he pauses. It returns nil when the session is bound again, and else
 // what the last try said, or why there was no connection; the session is unbound then.
-func (s *Session) again(ctx context.Context, o *priority.Options, text string, a *attempt, err error) error {
+func (s *Session) again(ctx context.Context, o *priority.Options, call Call, a *attempt, err error) error {
 	opts := s.opts
 	ran := !neverRan(err)
 	if a.tries++; a.tries == 1 {
@@ -154,7 +153,7 @@ func (s *Session) again(ctx context.Context, o *priority.Options, text string, a
 	}
 	if opts.Observers.Wants(lifecycle.KindRetry) {
 		opts.Observers.Observe(lifecycle.Event{
-			Kind: lifecycle.KindRetry, Pool: opts.Pool, Context: ctx, Class: o.Class, Label: o.Label, Tenant: o.Tenant,
+			Kind: lifecycle.KindRetry, Pool: opts.Pool, Context: ctx, Class: o.Class, Label: o.Label, Tenant: o.Tenant, User: o.User,
 			Duration: pause, Count: a.tries + 1, Code: codeOf(err),
 		})
 	}
@@ -170,7 +169,7 @@ func (s *Session) again(ctx context.Context, o *priority.Options, text string, a
 		}
 		return err
 	}
-	if bindErr := s.bind(ctx, o, text); bindErr != nil {
+	if bindErr := s.bind(ctx, o, call); bindErr != nil {
 		return a.giveUp("no connection could be had", bindErr)
 	}
 	s.begin()

@@ -18,13 +18,14 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 		return nil, err
 	}
 	var res driver.Result
-	err := s.operation(ctx, OpExec, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, s.call(OpExec, query, args, st), func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err != nil {
 			return false, err
 		}
 		res, err = c.exec(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) { // the server refused the plan before it ran anything
+			c.rearm()
 			res, err = c.exec(ctx, query, args, st)
 		}
 		return false, err
@@ -56,7 +57,7 @@ func (s *Session) run(
 ) (driver.Rows, error) {
 	var opened driver.Rows
 	caller := ctx
-	err := s.operationWith(ctx, o, OpQuery, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operationWith(ctx, o, s.call(OpQuery, query, args, st), func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err == nil && send != nil && !send() {
 			err = &unsentError{context.Cause(ctx)}
@@ -66,6 +67,7 @@ func (s *Session) run(
 		}
 		r, err := c.query(ctx, query, args, st)
 		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) {
+			c.rearm()
 			r, err = c.query(ctx, query, args, st)
 		}
 		if err != nil {
@@ -82,6 +84,18 @@ func (s *Session) run(
 		return nil, err
 	}
 	return opened, nil
+}
+
+// call returns what is known of a statement.
+func (s *Session) call(kind OperationKind, query string, args []driver.NamedValue, st *stmt) Call {
+	call := Call{Kind: kind, Text: query}
+	if s.router != nil {
+		call.Opaque = rewritten(args)
+	}
+	if s.opts.Carried != nil {
+		call.Simple = isSimple(args, st, kind == OpExec)
+	}
+	return call
 }
 
 func (c *Conn) exec(ctx context.Context, query string, args []driver.NamedValue, st *stmt) (driver.Result, error) {
@@ -226,6 +240,9 @@ func (r *rows) Close() error {
 			err = r.fail(err)
 		}
 		s.unread--
+		if s.router != nil {
+			s.noteWrite(priority.Peek(r.ctx), OpQuery)
+		}
 		s.finish(r.ctx, r.began, r.read, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
 	}
 	if t := r.trace; t != nil {

@@ -35,7 +35,9 @@ type Source interface {
 
 // A Session is what database/sql holds for a connection: see the package comment. Used by one goroutine at a time.
 type Session struct {
-	src      Source
+	src      Source // of the present binding, or the last
+	home     Source // that it was made for
+	router   Router // home, if that leads to several sources; nil otherwise
 	opts     *Options
 	checkins *Checkins
 	wrapped  bool // database/sql did not make it by itself: something stands between
@@ -52,14 +54,17 @@ type Session struct {
 	h     lifecycle.Handle[*Conn]
 	req   lifecycle.Request
 	asked bool      // req has options in it
+	away  bool      // conn is of a source for reads only
+	clean bool      // away, and all that ran on conn has certainly only read
 	ops   int       // operations since the binding; after the first, conn cannot be replaced unnoticed
 	began mono.Time // when the present operation began, or the last
 	ended mono.Time // when the last operation ended; 0 if that was not timed, or rows are open
 
 	// Of the transaction, if one is open.
-	inTx  bool
-	txCtx context.Context // its begin's, for what it carries
-	tx    driver.Tx       // of an inner driver other than pgx
+	inTx    bool
+	txReads bool            // it was begun as one that only reads
+	txCtx   context.Context // its begin's, for what it carries
+	tx      driver.Tx       // of an inner driver other than pgx
 
 	txBegan mono.Time
 	txEnds  time.Time     // when it has to be over; zero is no limit
@@ -90,15 +95,22 @@ var (
 
 // NewSession returns an unbound session whose first check-out is under ctx.
 func NewSession(ctx context.Context, src Source) *Session {
-	return &Session{src: src, opts: src.Options(), checkins: src.Checkins(), checkout: ctx, wrapped: calledThroughWrapper()}
+	router, _ := src.(Router)
+	return &Session{
+		src: src, home: src, router: router, opts: src.Options(), checkins: src.Checkins(), checkout: ctx,
+		wrapped: calledThroughWrapper(),
+	}
 }
 
 // bind gives the session a connection for an operation under ctx, if it has none, and says what is about to run.
 // o is what ctx carries, nil if that is nothing.
-func (s *Session) bind(ctx context.Context, o *priority.Options, text string) error {
+func (s *Session) bind(ctx context.Context, o *priority.Options, call Call) error {
 	if s.conn != nil {
-		s.h.Describe(text)
-		return nil
+		if s.router == nil || !s.misplaced(o, call) {
+			s.h.Describe(call.Text)
+			return nil
+		}
+		s.unbind()
 	}
 	if s.closed {
 		return fmt.Errorf("poolsql: %w", ErrSessionClosed)
@@ -111,13 +123,13 @@ func (s *Session) bind(ctx context.Context, o *priority.Options, text string) er
 	} else if s.asked {
 		s.req.Options, s.asked = priority.Options{}, false
 	}
-	s.req.Detail = text
-	s.opts = s.src.Options()
+	s.req.Detail = call.Text
+	s.opts = s.home.Options()
 	if s.opts.Stacks {
 		s.req.Stack = callers()
 	}
 	s.passing = s.wrapped && calledInPassing()
-	h, err := s.src.Acquire(ctx, &s.req)
+	h, err := s.acquire(ctx, call)
 	if err != nil {
 		return err
 	}
@@ -142,6 +154,9 @@ func (s *Session) unbind() {
 	}
 	if c.raw {
 		c.takeBack()
+		if s.router != nil && !s.away {
+			s.req.MarkWrite()
+		}
 	}
 	end, mend := c.fate()
 	if s.tx != nil { // an inner driver's transaction that nobody ended
@@ -182,6 +197,9 @@ func onTheWay(function string) bool {
 
 // forgetConn makes the session unbound. What it was bound to is the caller's affair.
 func (s *Session) forgetConn() {
+	if s.opts.Carried != nil {
+		s.conn.carried.forget()
+	}
 	if s.ops == 0 { // it was lent for nothing
 		s.conn.extra.Add(-1)
 	} else if s.ops > 1 {
@@ -196,7 +214,7 @@ func (s *Session) forgetConn() {
 		s.conn.txEnded()
 		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 	}
-	s.conn, s.h = nil, lifecycle.Handle[*Conn]{}
+	s.conn, s.h, s.away = nil, lifecycle.Handle[*Conn]{}, false
 	s.unread = 0
 	end(&s.cancel)
 	end(&s.later)
@@ -268,7 +286,7 @@ func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt
 		return nil, err
 	}
 	var st *stmt
-	err := s.operation(ctx, OpPrepare, query, func(ctx context.Context, c *Conn) (bool, error) {
+	err := s.operation(ctx, Call{Kind: OpPrepare, Text: query}, func(ctx context.Context, c *Conn) (bool, error) {
 		var err error
 		st, err = c.prepare(ctx, s, query)
 		return false, err
@@ -281,7 +299,7 @@ func (s *Session) PrepareContext(ctx context.Context, query string) (driver.Stmt
 
 // Ping implements driver.Pinger. It goes to the server. A pooled connection that turns out to be dead is replaced.
 func (s *Session) Ping(ctx context.Context) error {
-	return s.operation(ctx, OpPing, "ping", func(ctx context.Context, c *Conn) (bool, error) {
+	return s.operation(ctx, Call{Kind: OpPing, Text: "ping"}, func(ctx context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, c.can.ping(ctx)
 		}
@@ -339,7 +357,7 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 	if s.checkout != nil { // whose end is no concern of the *sql.Conn once that was taken
 		ctx = context.WithoutCancel(s.checkout)
 	}
-	if err := s.bind(ctx, priority.Peek(ctx), "raw"); err != nil {
+	if err := s.bind(ctx, priority.Peek(ctx), Call{Kind: OpDo, Text: "raw"}); err != nil {
 		return nil, err
 	}
 	s.begin() // what is done with it is an operation, for all that can be known
@@ -352,6 +370,11 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 			return nil, &LostError{Conn: s.h.ID(), PID: c.pid, Err: err}
 		}
 	}
+	if c.opts.Carried != nil {
+		if err := s.carry(ctx, priority.Peek(ctx), Call{Kind: OpDo}); err != nil {
+			return nil, err
+		}
+	}
 	c.lendRaw()
 	return c.pg, nil
 }
@@ -359,7 +382,7 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 // Do lends the pgx connection to f as one operation under ctx, and returns f's error as it is.
 func (s *Session) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 	s.verbatim = true
-	return s.operation(ctx, OpDo, "do", func(_ context.Context, c *Conn) (bool, error) {
+	return s.operation(ctx, Call{Kind: OpDo, Text: "do"}, func(_ context.Context, c *Conn) (bool, error) {
 		if c.pg == nil {
 			return false, fmt.Errorf("poolsql: the inner connection is a %T and not pgx's", c.inner)
 		}
@@ -369,4 +392,4 @@ func (s *Session) Do(ctx context.Context, f func(*pgx.Conn) error) error {
 }
 
 // Source returns where the session gets its connections.
-func (s *Session) Source() Source { return s.src }
+func (s *Session) Source() Source { return s.home }

@@ -46,7 +46,7 @@ func (e *CoalescingError) Unwrap() error { return e.Err }
 func (s *Session) share(
 	ctx context.Context, o *priority.Options, query string, args []driver.NamedValue, st *stmt,
 ) (rows driver.Rows, answered bool, err error) {
-	opts := s.src.Options()
+	opts := s.home.Options()
 	c := opts.Coalescer
 	if c == nil || s.closed || s.lost != nil || ctx.Err() != nil || !o.Class.Valid() {
 		return nil, false, nil
@@ -65,7 +65,7 @@ func (s *Session) share(
 	joined := mono.Now()
 	e := c.join(key, &who, func() *execution {
 		e := &execution{
-			c: c, key: key, src: s.src, args: own, st: st, base: context.WithoutCancel(t.contextOr(ctx)), opts: *o,
+			c: c, key: key, src: s.home, args: own, st: st, base: context.WithoutCancel(t.contextOr(ctx)), opts: *o,
 			done: make(chan struct{}),
 		}
 		e.opts.Owner, e.opts.Coalescing = nil, nil
@@ -101,7 +101,7 @@ func (s *Session) readOf(
 	if who.want.MaxWaiters < 1 || !readsOnly(query) {
 		return readKey{}, nil, false
 	}
-	if o.Owner != nil && s.src.Holds(o.Owner) {
+	if o.Owner != nil && s.home.Holds(o.Owner) {
 		// It waits for a connection while it has one. By itself it is told so when it waits for ever; in a crowd nobody
 		// knows for whom the crowd waits.
 		return readKey{}, nil, false

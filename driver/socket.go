@@ -13,8 +13,10 @@ type socket struct {
 	net.Conn
 	guard *guard
 
-	sent  atomic.Uint64 // counts writes of which anything has left for the server
-	ready atomic.Bool   // the server has said that it is, since anything was sent last
+	sent     atomic.Uint64 // counts writes of which anything has left for the server
+	ready    atomic.Bool   // the server has said that it is, since anything was sent last
+	prologue prologue
+
 	turns atomic.Uint64 // counts begins and ends of reads: odd while one waits
 }
 

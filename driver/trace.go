@@ -66,9 +66,9 @@ type OperationStart struct {
 	// SQL is the statement's text as its caller wrote it, with its literals; its arguments are nowhere. It is empty where
 	// there is none.
 	SQL string
-	// Class, Label and Tenant are those that its context carries.
-	Class         priority.Class
-	Label, Tenant string
+	// Class, Label, Tenant and User are those that its context carries.
+	Class               priority.Class
+	Label, Tenant, User string
 }
 
 // An OperationEnd is how an operation ended.
@@ -103,13 +103,14 @@ type trace struct {
 
 // traced is operation with somebody who follows it. His panic costs the connection, as every panic in an operation does:
 // whoever recovers it may never check the session in.
-func (s *Session) traced(ctx context.Context, o *priority.Options, kind OperationKind, text string, f work) error {
+func (s *Session) traced(ctx context.Context, o *priority.Options, call Call, f work) error {
+	kind := call.Kind
 	start := OperationStart{Kind: kind, Pool: s.opts.Pool}
 	if kind <= OpPrepare {
-		start.SQL = text
+		start.SQL = call.Text
 	}
 	if o != nil {
-		start.Class, start.Label, start.Tenant = o.Class, o.Label, o.Tenant
+		start.Class, start.Label, start.Tenant, start.User = o.Class, o.Label, o.Tenant, o.User
 	}
 	t := &trace{tracer: s.opts.Tracer, began: mono.Now(), op: OperationEnd{Kind: kind, Rows: -1}}
 	outer := s.trace // rows are read while another statement runs
@@ -127,7 +128,7 @@ func (s *Session) traced(ctx context.Context, o *priority.Options, kind Operatio
 	}()
 	t.ctx = t.tracer.StartOperation(ctx, start)
 	s.trace = t
-	err := s.operate(t.ctx, priority.Peek(t.ctx), kind, text, f)
+	err := s.operate(t.ctx, priority.Peek(t.ctx), call, f)
 	if s.trace == t { // no rows took it over
 		t.end(err)
 	}

@@ -26,6 +26,9 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	if s.inTx {
 		return nil, errors.New("poolsql: the session is in a transaction already")
 	}
+	if o := priority.Peek(ctx); o != nil && o.ReadOnly {
+		opts.ReadOnly = true // whoever serves it
+	}
 	begin, err := beginSQL(opts)
 	if err != nil {
 		return nil, err
@@ -35,16 +38,22 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	}
 	var statement time.Duration
 	began := mono.Now()
-	err = s.operation(ctx, OpBegin, begin, func(limited context.Context, c *Conn) (bool, error) {
+	err = s.operation(ctx, Call{Kind: OpBegin, Text: begin}, func(limited context.Context, c *Conn) (bool, error) {
 		var err error
 		if c.pg == nil {
 			// Its context is the transaction's, and must live as long; a statement's timeout is not for it.
 			s.tx, err = c.can.begin(ctx, c.inner, opts)
 		} else {
 			var settings string
+			var carried string
+			if carried, err = c.opts.carryAtBegin(priority.Peek(ctx)); err != nil {
+				return false, err
+			}
 			settings, statement = c.opts.toldAtBegin(priority.Peek(ctx))
-			_, err = c.boundedBy(limited, begin+settings, c.opts.EndTimeout)
-			err = c.harmless(limited, err)
+			_, err = c.boundedBy(limited, begin+settings+carried, c.opts.EndTimeout)
+			if err = c.harmless(limited, err); err == nil {
+				err = s.carriedByBegin(priority.Peek(ctx))
+			}
 		}
 		s.inTx = err == nil
 		return false, err
@@ -52,7 +61,7 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	if err != nil {
 		return nil, err
 	}
-	s.txCtx = ctx
+	s.txCtx, s.txReads = ctx, opts.ReadOnly
 	s.conn.inTx.Store(true)
 	s.conn.told(statement)
 	s.boundTx(ctx, began)
@@ -132,7 +141,7 @@ func (t *tx) end(kind OperationKind, endInner func(driver.Tx) error) error {
 	}
 	inner, ended := s.tx, s.ended
 	// Nothing that the context carries may bound the end: neither its deadline nor its timeout.
-	return s.operation(context.WithoutCancel(s.txCtx), kind, kind.String(), func(ctx context.Context, c *Conn) (bool, error) {
+	return s.operation(context.WithoutCancel(s.txCtx), Call{Kind: kind, Text: kind.String()}, func(ctx context.Context, c *Conn) (bool, error) {
 		s.inTx, s.txCtx, s.tx, s.txEnds = false, nil, nil, time.Time{}
 		defer c.txEnded()
 		if c.pg == nil {

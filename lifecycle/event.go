@@ -49,6 +49,8 @@ const (
 	KindCancel                         // the server was asked to cancel an operation: Duration, Count is how often, Code and Err if that failed
 	KindPooler                         // something like PgBouncer stands before the server: Code is how statements are run, Err what is wrong with that
 	KindCoalesced                      // an operation was shared by several callers: Context, Class, Label, Tenant, Duration, Count is how many they are, Code
+	KindRouteOut                       // a route is not chosen at present: Err is why
+	KindRouteBack                      // it is chosen again
 	numKinds
 )
 
@@ -57,6 +59,7 @@ var kindNames = [numKinds]string{
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
 	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler", "coalesced",
+	"route-out", "route-back",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".
@@ -80,8 +83,8 @@ type Event struct {
 	Pool string
 	// Resource is the resource's id; ids start at 1 and are never used again.
 	Resource uint64
-	// Label and Tenant are those of the caller.
-	Label, Tenant string
+	// Label, Tenant and User are those of the caller; what names Tenant has User too.
+	Label, Tenant, User string
 	// Wait is how long the caller waited, Duration how long the thing took.
 	Wait, Duration time.Duration
 	Count          int

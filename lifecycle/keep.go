@@ -79,6 +79,7 @@ func (p *Pool[T]) evictLocked(now mono.Time, rep *report[T]) {
 // retireLocked is removeLocked for one of several: whoever removes several plans once, afterwards.
 func (p *Pool[T]) retireLocked(r *resource[T], reason EndReason, now mono.Time, rep *report[T]) {
 	r.state, r.doom, r.since = Closing, reason, now
+	p.unkeyLocked(r)
 	p.live--
 	p.closing++
 	p.sched.Grow(-1)

@@ -52,7 +52,7 @@ func (p *Pool[T]) lookForLeaks() {
 		r.reported = r.epoch
 		p.counts.leaks++
 		p.note(&rep, Event{
-			Kind: KindLeak, Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, Duration: held,
+			Kind: KindLeak, Resource: r.id, Class: r.class, Label: r.req.Label, Tenant: r.req.Tenant, User: r.req.User, Duration: held,
 			Detail: r.req.Detail, Stack: slices.Clone(r.req.Stack), // the request is its holder's again when it is back
 		})
 	}

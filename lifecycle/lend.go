@@ -31,17 +31,9 @@ func (p *Pool[T]) lendLocked(req *Request, class priority.Class, particular bool
 // chooseLocked returns the idle resource that suits a request with an affinity key or an owner, moved to the top of the
 // stack, and notes who gets it.
 func (p *Pool[T]) chooseLocked(req *Request) *resource[T] {
-	last := len(p.idle) - 1
-	r := p.idle[last]
+	r := p.idle[len(p.idle)-1]
 	if req.Affinity != "" {
-		for i := last; i >= 0; i-- {
-			if p.idle[i].affinity == req.Affinity {
-				r = p.idle[i]
-				copy(p.idle[i:], p.idle[i+1:]) // the others keep their order of age
-				break
-			}
-		}
-		r.affinity = req.Affinity
+		r = p.keyedLocked(req.Affinity, r)
 	}
 	if req.Owner != nil {
 		p.ownLocked(r, req)
@@ -77,7 +69,7 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	var by priority.Options
 	waited := r.waited
 	if tell {
-		by.Class, by.Label, by.Tenant = r.class, r.req.Label, r.req.Tenant
+		by.Class, by.Label, by.Tenant, by.User = r.class, r.req.Label, r.req.Tenant, r.req.User
 	}
 	if r.owner != nil {
 		p.disownLocked(r)
@@ -99,7 +91,7 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	p.start(&rep)
 	if tell { // not by the report, which would allocate
 		p.emit(Event{
-			Kind: KindRelease, Resource: r.id, Class: by.Class, Label: by.Label, Tenant: by.Tenant, Duration: used, Wait: waited,
+			Kind: KindRelease, Resource: r.id, Class: by.Class, Label: by.Label, Tenant: by.Tenant, User: by.User, Duration: used, Wait: waited,
 		})
 	}
 	p.tell(&rep)

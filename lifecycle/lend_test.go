@@ -58,41 +58,42 @@ func TestAffinityGetsTheResourceThatServedItsKeyLast(t *testing.T) {
 			t.Errorf("a got %d, though 1 was idle", a.ID())
 		}
 		check(t, p)
-		// a's is held, so that another call for it gets what comes first, and waits for nothing.
+		// a's is held, so that another call for it gets something else, and waits for nothing: not the top, which is b's, but
+		// what has been idle for longest.
 		other := ask("a")
-		if other.ID() != 2 {
-			t.Errorf("a's second call got %d, want 2, the top", other.ID())
+		if other.ID() != 4 {
+			t.Errorf("a's second call got %d, want 4, the bottom", other.ID())
 		}
 		other.Release()
 		a.Release()
-		// Now 1 lies above 2, 3 and 4. Taking 2 out of the middle leaves the others in their order.
+		// Now 1 lies above 4, 2 and 3. Taking 2 out of the middle leaves the others in their order.
 		b = ask("b")
-		if b.ID() != 1 {
-			t.Errorf("b got %d, want 1, the top: 2 serves a now", b.ID())
+		if b.ID() != 2 {
+			t.Errorf("b got %d, want its own, 2", b.ID())
 		}
 		a = ask("a")
 		b.Release()
 		c := ask("b")
-		if a.ID() != 2 || c.ID() != 1 {
-			t.Errorf("a got %d and b %d", a.ID(), c.ID())
+		if a.ID() != 4 || c.ID() != 2 {
+			t.Errorf("a got %d, want 4, which served it last, and b %d, want 2", a.ID(), c.ID())
 		}
 		rest := takeAll(t, p, 2)
-		if rest[0].ID() != 3 || rest[1].ID() != 4 {
-			t.Errorf("then came %d and %d, want 3 and 4", rest[0].ID(), rest[1].ID())
+		if rest[0].ID() != 1 || rest[1].ID() != 3 {
+			t.Errorf("then came %d and %d, want 1 and 3", rest[0].ID(), rest[1].ID())
 		}
 		a.Release()
 		giveAll(rest)
 		c.Release()
 		a = ask("a") // from the bottom
-		if order := takeAll(t, p, 3); a.ID() != 2 || order[0].ID() != 1 || order[1].ID() != 4 || order[2].ID() != 3 {
-			t.Errorf("a got %d, then came %d, %d and %d, want 2, then 1, 4 and 3: the others keep their order",
+		if order := takeAll(t, p, 3); a.ID() != 4 || order[0].ID() != 2 || order[1].ID() != 3 || order[2].ID() != 1 {
+			t.Errorf("a got %d, then came %d, %d and %d, want 4, then 2, 3 and 1: the others keep their order",
 				a.ID(), order[0].ID(), order[1].ID(), order[2].ID())
 		} else {
 			giveAll(order)
 		}
 		a.Release()
 		for _, info := range p.Resources() {
-			if want := map[uint64]string{1: "b", 2: "a"}[info.ID]; info.Affinity != want {
+			if want := map[uint64]string{1: "a", 2: "b", 4: "a"}[info.ID]; info.Affinity != want {
 				t.Errorf("%d has affinity %q, want %q", info.ID, info.Affinity, want)
 			}
 		}

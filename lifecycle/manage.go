@@ -120,6 +120,11 @@ func (p *Pool[T]) Clear(reason string) int {
 	if reason != "" {
 		cause = errors.New(reason)
 	}
+	return p.ClearFor(cause)
+}
+
+// ClearFor is Clear with a cause that errors.Is finds in what they are told.
+func (p *Pool[T]) ClearFor(cause error) int {
 	var b priority.Batch
 	p.mu.Lock()
 	n := p.sched.Waiting()

@@ -26,7 +26,7 @@ func (p *Pool[T]) arrive(ctx context.Context, req *Request) {
 	}
 	p.mu.Unlock()
 	if held > 0 {
-		p.emit(Event{Kind: KindNested, Class: req.Class, Label: req.Label, Tenant: req.Tenant, Count: held})
+		p.emit(Event{Kind: KindNested, Class: req.Class, Label: req.Label, Tenant: req.Tenant, User: req.User, Count: held})
 	}
 }
 

@@ -38,15 +38,18 @@ type Pool[T any] struct {
 	// resource in use, and whoever is granted one finds a resource idle.
 	sched priority.Scheduler
 
-	phase      phase
-	all        map[uint64]*resource[T] // from the begin of the creation to the end of the destruction
-	idle       []*resource[T]          // a stack: the last to come back is the first to go, so that the others can age
-	live       int                     // idle and in use
-	creating   int
-	closing    int
-	ids        uint64
-	generation uint64    // moved on by Reset and RetireOlder
-	retired    mono.Time // when RetireOlder last did that; 0 is never
+	phase phase
+	all   map[uint64]*resource[T] // from the begin of the creation to the end of the destruction
+	idle  []*resource[T]          // a stack: the last to come back is the first to go, so that the others can age
+	live  int                     // idle and in use
+
+	keys                        map[string]*resource[T] // by affinity key, the one that served it last; nil before there is one
+	affinityLooks, affinityHits uint64                  // requests with a key that something was idle for, and that got what they prefer
+	creating                    int
+	closing                     int
+	ids                         uint64
+	generation                  uint64    // moved on by Reset and RetireOlder
+	retired                     mono.Time // when RetireOlder last did that; 0 is never
 
 	allowance int       // how many may be under creation at once, at present
 	failures  int       // creations that failed in a row

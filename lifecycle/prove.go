@@ -29,7 +29,7 @@ func (p *Pool[T]) handOutWith(ctx context.Context, h Handle[T], req *Request, ca
 	}
 	if p.told.Wants(KindAcquire) {
 		p.emit(Event{
-			Kind: KindAcquire, Resource: h.res.id, Context: ctx, Class: req.Class, Label: req.Label, Tenant: req.Tenant,
+			Kind: KindAcquire, Resource: h.res.id, Context: ctx, Class: req.Class, Label: req.Label, Tenant: req.Tenant, User: req.User,
 			Wait: mono.Since(came),
 		})
 	}

@@ -40,7 +40,7 @@ func (p *Pool[T]) describe(ctx context.Context, req *Request, refused *priority.
 		kind = KindTimeout
 	}
 	p.emit(Event{
-		Kind: kind, Context: ctx, Class: req.Class, Label: req.Label, Tenant: req.Tenant,
+		Kind: kind, Context: ctx, Class: req.Class, Label: req.Label, Tenant: req.Tenant, User: req.User,
 		Wait: refused.Waited, Refusal: refused.Reason, Err: e,
 	})
 	return e

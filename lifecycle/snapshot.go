@@ -42,6 +42,8 @@ type Stats struct {
 	// WaitTime is how long those who waited and were lent something waited together. UseTime is how long what was
 	// released had been held, CreateTime how long the successful creations took.
 	WaitTime, UseTime, CreateTime time.Duration
+	// AffinityLooks counts lendings to callers with an affinity key, AffinityHits those that got what served the key last.
+	AffinityLooks, AffinityHits uint64
 	// Failure is a [*CreateError] if the last try to create a resource failed, nil if it succeeded. It stays until the next
 	// try, which is made when somebody needs one.
 	Failure error
@@ -70,6 +72,7 @@ func (p *Pool[T]) Stats() Stats {
 		Released: p.counts.released, Created: p.counts.created, CreateFailed: p.counts.createFailed,
 		Suspended: p.sched.Suspended(), Leaks: p.counts.leaks,
 		UseTime: p.counts.useTime, CreateTime: p.counts.createTime,
+		AffinityLooks: p.affinityLooks, AffinityHits: p.affinityHits,
 		Classes: sched.Classes,
 	}
 	for _, c := range sched.Classes {
@@ -115,10 +118,10 @@ type Info[T any] struct {
 	Created, Since time.Time
 	// Uses is how often it was lent. Epoch numbers the present lending, or the last.
 	Uses, Epoch uint64
-	// Class, Label, Tenant and Detail are those of the holder, zero if there is none.
-	Class         priority.Class
-	Label, Tenant string
-	Detail        string
+	// Class, Label, Tenant, User and Detail are those of the holder, zero if there is none.
+	Class               priority.Class
+	Label, Tenant, User string
+	Detail              string
 	// Affinity is the last affinity key that it served.
 	Affinity string
 }
@@ -134,7 +137,7 @@ func (p *Pool[T]) Resources() []Info[T] {
 			ID: r.id, State: r.state, End: r.doom, Since: at(r.since), Uses: r.uses, Epoch: r.epoch, Affinity: r.affinity,
 		}
 		if r.req != nil {
-			i.Class, i.Label, i.Tenant, i.Detail = r.req.Class, r.req.Label, r.req.Tenant, r.req.Detail
+			i.Class, i.Label, i.Tenant, i.User, i.Detail = r.req.Class, r.req.Label, r.req.Tenant, r.req.User, r.req.Detail
 		}
 		if r.state != Creating {
 			i.Value, i.Created = r.value, at(r.created)

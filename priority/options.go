@@ -35,6 +35,17 @@ type Options struct {
 	Owner *Owner
 	// Coalescing, if set, says how the call's reads share executions with identical ones. It must not be changed.
 	Coalescing *Coalescing
+	// User is on whose behalf inside the tenant the call runs, for people: in events and in the list of who holds what.
+	User string
+	// Route names the route that is to serve the call, where there are several. Empty leaves the choice open.
+	Route string
+	// ReadOnly says that the call only reads, so that a replica may serve it.
+	ReadOnly bool
+	// Bookmark, if set, is shared by calls of which each is to see what those before it have written. Calls that have an
+	// Owner and no Bookmark share one of the owner's.
+	Bookmark *Bookmark
+	// Settings are what the call's statements are to find set on the server's session: see [WithSetting].
+	Settings *Setting
 }
 
 // Particular reports whether it matters which permit the call gets, or that it is this call that gets it: whether there is
@@ -94,6 +105,11 @@ func WithLabel(ctx context.Context, label string) context.Context {
 // WithTenant returns a context whose calls run on behalf of tenant.
 func WithTenant(ctx context.Context, tenant string) context.Context {
 	return change(ctx, func(o *Options) { o.Tenant = tenant })
+}
+
+// WithUser returns a context whose calls run on behalf of user.
+func WithUser(ctx context.Context, user string) context.Context {
+	return change(ctx, func(o *Options) { o.User = user })
 }
 
 // WithAffinity returns a context whose calls prefer the connection that last served a call with the same key.

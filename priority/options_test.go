@@ -46,6 +46,7 @@ func TestEachWithChangesItsFieldAndNoOther(t *testing.T) {
 		Class: priority.Low, Timeout: time.Second, Retries: 1, Label: "l", Tenant: "t", Affinity: "k",
 		Owner: new(priority.Owner),
 	}
+	shared := new(priority.Bookmark)
 	for _, tt := range []struct {
 		name string
 		with func(context.Context) context.Context
@@ -80,6 +81,22 @@ func TestEachWithChangesItsFieldAndNoOther(t *testing.T) {
 			"WithAffinity",
 			func(ctx context.Context) context.Context { return priority.WithAffinity(ctx, "other") },
 			func(o *priority.Options) { o.Affinity = "other" },
+		},
+		{
+			"WithUser",
+			func(ctx context.Context) context.Context { return priority.WithUser(ctx, "other") },
+			func(o *priority.Options) { o.User = "other" },
+		},
+		{
+			"WithRoute",
+			func(ctx context.Context) context.Context { return priority.WithRoute(ctx, "other") },
+			func(o *priority.Options) { o.Route = "other" },
+		},
+		{"WithReadOnly", priority.WithReadOnly, func(o *priority.Options) { o.ReadOnly = true }},
+		{
+			"WithBookmark",
+			func(ctx context.Context) context.Context { return priority.WithBookmark(ctx, shared) },
+			func(o *priority.Options) { o.Bookmark = shared },
 		},
 		{
 			"WithoutLimits", priority.WithoutLimits,

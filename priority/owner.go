@@ -11,7 +11,7 @@ import "context"
 //
 // Owners are told apart by their addresses. One may be used with any number of pools, and by any goroutine.
 type Owner struct {
-	_ byte // two values of a type without size may have one address
+	bookmark Bookmark // of what its calls have written; not empty, as two values of a type without size may have one address
 }
 
 // WithOwner returns a context whose calls belong to one [Owner]: the one that ctx carries, else a new one. That it keeps
