@@ -59,10 +59,11 @@ func (e *ears) Observe(event lifecycle.Event) {
 }
 
 // counts reports whether a refusal speaks against the pool or the database. Who leaves the queue by himself does not, nor does
-// who is sent away by an operator.
+// who is sent away by an operator, nor a tenant that has more calls waiting than it may, while others are served.
 func counts(r priority.Reason) bool {
 	switch r {
-	case priority.Timeout, priority.Deadline, priority.QueueFull, priority.Evicted, priority.Unavailable, priority.Deadlock:
+	case priority.Timeout, priority.Deadline, priority.QueueFull, priority.Evicted, priority.Unavailable, priority.Deadlock,
+		priority.Shed, priority.TooLate:
 		return true
 	default:
 		return false

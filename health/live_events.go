@@ -154,6 +154,8 @@ var eventNames = map[lifecycle.Kind]string{
 	lifecycle.KindRetry:          "retry",
 	lifecycle.KindCancel:         "canceled",
 	lifecycle.KindPooler:         "PgBouncer",
+	lifecycle.KindRouteOut:       "route out",
+	lifecycle.KindRouteBack:      "route back",
 }
 
 // isRoutine reports whether connections end for this reason on every good day.
@@ -177,7 +179,7 @@ func eventLevel(e *lifecycle.Event) string {
 		return "bad"
 	case lifecycle.KindInvalid, lifecycle.KindDestroyError, lifecycle.KindReleaseUnknown, lifecycle.KindError,
 		lifecycle.KindNested, lifecycle.KindSuspended, lifecycle.KindRetired, lifecycle.KindRebound, lifecycle.KindCleared,
-		lifecycle.KindDrainStarted, lifecycle.KindClosed:
+		lifecycle.KindDrainStarted, lifecycle.KindClosed, lifecycle.KindRouteOut:
 		return "warn"
 	case lifecycle.KindDestroy:
 		if e.Reason == lifecycle.EndBroken || e.Reason == lifecycle.EndInvalid || e.Reason == lifecycle.EndPanicked {
@@ -232,6 +234,10 @@ func eventText(e *lifecycle.Event) string {
 		return fmt.Sprintf("%s; the last was %s", orUnknown(e.Code), eventCaller(e))
 	case lifecycle.KindPooler:
 		return fmt.Sprintf("statements run as %s%s", orUnknown(e.Code), because(e.Err))
+	case lifecycle.KindRouteOut:
+		return fmt.Sprintf("%s is not chosen at present%s", e.Pool, because(e.Err))
+	case lifecycle.KindRouteBack:
+		return fmt.Sprintf("%s is chosen again", e.Pool)
 	default:
 		return ""
 	}

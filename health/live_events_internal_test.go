@@ -80,7 +80,7 @@ func TestSoManyLinesAreKeptAndTheStalestGoes(t *testing.T) {
 // page anyway.
 var untold = []lifecycle.Kind{
 	lifecycle.KindAcquire, lifecycle.KindRelease, lifecycle.KindCreate, lifecycle.KindOperation, lifecycle.KindHealthCheck,
-	lifecycle.KindHealthWarning,
+	lifecycle.KindHealthWarning, lifecycle.KindCoalesced,
 }
 
 func TestEveryKindOfEventHasAName(t *testing.T) {

@@ -62,7 +62,7 @@ func NewLogger(l *slog.Logger, o LogOptions) *Logger {
 // Wants implements [Selective].
 func (g *Logger) Wants(k Kind) bool {
 	switch k {
-	case KindAcquire, KindRelease, KindOperation:
+	case KindAcquire, KindRelease, KindOperation, KindCoalesced:
 		return g.wantsAll
 	default:
 		return true

@@ -163,9 +163,10 @@ func TestEveryKindHasALevelAndWordsOfItsOwn(t *testing.T) {
 		lifecycle.KindSuspended: slog.LevelInfo, lifecycle.KindResize: slog.LevelInfo, lifecycle.KindReset: slog.LevelInfo,
 		lifecycle.KindHealthCheck: slog.LevelDebug, lifecycle.KindHealthWarning: slog.LevelWarn,
 		lifecycle.KindHealthError: slog.LevelError, lifecycle.KindOperation: slog.LevelDebug,
+		lifecycle.KindCoalesced: slog.LevelDebug, lifecycle.KindRouteOut: slog.LevelWarn, lifecycle.KindRouteBack: slog.LevelInfo,
 	}
 	said := map[string]lifecycle.Kind{}
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindPooler; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindRouteBack; k++ {
 		e := lifecycle.Event{Kind: k}
 		if want, ok := levels[k]; ok && lifecycle.LogLevel(e) != want {
 			t.Errorf("%s has level %s, want %s", k, lifecycle.LogLevel(e), want)
@@ -194,11 +195,11 @@ func TestEveryKindHasALevelAndWordsOfItsOwn(t *testing.T) {
 }
 
 func TestALoggerAsksForNoEventsOfEveryDay(t *testing.T) {
-	daily := []lifecycle.Kind{lifecycle.KindAcquire, lifecycle.KindRelease, lifecycle.KindOperation}
+	daily := []lifecycle.Kind{lifecycle.KindAcquire, lifecycle.KindRelease, lifecycle.KindOperation, lifecycle.KindCoalesced}
 	book := newLogbook(slog.LevelDebug)
 	quiet := lifecycle.NewLogger(slog.New(book), lifecycle.LogOptions{})
 	all := lifecycle.NewLogger(slog.New(book), lifecycle.LogOptions{Operations: true})
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindPooler; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindRouteBack; k++ {
 		if want := !slices.Contains(daily, k); quiet.Wants(k) != want {
 			t.Errorf("it wants %s: %t", k, !want)
 		}

@@ -16,6 +16,7 @@ const (
 	attrClass    = "poolsql.class"
 	attrLabel    = "db.query.summary"
 	attrTenant   = "poolsql.tenant"
+	attrUser     = "poolsql.user"
 	attrReason   = "poolsql.reason"
 	attrWait     = "poolsql.wait_time"
 	attrDuration = "poolsql.duration"
@@ -68,6 +69,9 @@ var logMessages = [numKinds]string{
 	KindRetry:          "operation is tried again",
 	KindCancel:         "operation canceled on the server",
 	KindPooler:         "there is a pooler before the server",
+	KindCoalesced:      "operation was shared by several callers",
+	KindRouteOut:       "route is not chosen at present",
+	KindRouteBack:      "route is chosen again",
 }
 
 func logMessage(k Kind) string {
@@ -84,7 +88,8 @@ func LogLevel(e Event) slog.Level {
 	switch e.Kind {
 	case KindHealthError:
 		return slog.LevelError
-	case KindTimeout, KindCreateError, KindLeak, KindNested, KindRetired, KindHealthWarning, KindReleaseUnknown, KindRebound:
+	case KindTimeout, KindCreateError, KindLeak, KindNested, KindRetired, KindHealthWarning, KindReleaseUnknown, KindRebound,
+		KindRouteOut:
 		return slog.LevelWarn
 	case KindRefuse:
 		return logLevelOfRefusal(e.Refusal)
@@ -99,7 +104,7 @@ func LogLevel(e Event) slog.Level {
 		}
 		return slog.LevelInfo
 	case KindInvalid, KindInitialized, KindWarmupComplete, KindResize, KindReset, KindDrainStarted, KindDrainComplete,
-		KindClosed, KindSuspended, KindResumed:
+		KindClosed, KindSuspended, KindResumed, KindRouteBack:
 		return slog.LevelInfo
 	case KindDestroy, KindDestroyError, KindEviction:
 		return logLevelOfEnd(e.Reason)
@@ -147,6 +152,7 @@ func logAttrs(e *Event) []slog.Attr {
 	add(called, slog.String(attrClass, e.Class.String()))
 	add(e.Label != "", slog.String(attrLabel, e.Label))
 	add(e.Tenant != "", slog.String(attrTenant, e.Tenant))
+	add(e.User != "", slog.String(attrUser, e.User))
 	add(e.Refusal != priority.None, slog.String(attrReason, e.Refusal.String()))
 	add(e.Reason != EndNone, slog.String(attrReason, e.Reason.String()))
 	add(e.Wait != 0 || called && e.Refusal != priority.None, slog.Float64(attrWait, e.Wait.Seconds()))
@@ -172,7 +178,8 @@ func logAttrs(e *Event) []slog.Attr {
 // hasCaller reports whether events of kind k are about a caller, whose class, if it is Normal, is a zero like none.
 func hasCaller(k Kind) bool {
 	switch k {
-	case KindAcquire, KindRelease, KindRefuse, KindTimeout, KindOperation, KindError, KindLeak, KindNested, KindRetry:
+	case KindAcquire, KindRelease, KindRefuse, KindTimeout, KindOperation, KindError, KindLeak, KindNested, KindRetry,
+		KindCoalesced:
 		return true
 	default:
 		return false

@@ -56,6 +56,7 @@ const (
 	keyClass   = "poolsql.class"
 	keyReason  = "poolsql.reason"
 	keyTenant  = "poolsql.tenant"
+	keyUser    = "poolsql.user"
 	keyOutcome = "poolsql.outcome"
 	keyState   = "poolsql.state"
 	keyResult  = "poolsql.result"

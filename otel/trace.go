@@ -74,10 +74,10 @@ type tracer struct {
 	tracer   trace.Tracer
 	base     []attribute.KeyValue
 	database string
-	names    [pooldriver.OpDo + 1]string // of spans without a label
+	names    [pooldriver.OpShared + 1]string // of spans without a label
 	text     bool
 	inTraces bool
-	without  [pooldriver.OpDo + 1]bool
+	without  [pooldriver.OpShared + 1]bool
 }
 
 // spanContext is the context of an operation that has a span which is recorded. It is a type of its own so that the end
@@ -87,8 +87,12 @@ type spanContext struct {
 	span trace.Span
 }
 
-// clientSpan is all that a span needs which will not be recorded, as far as can be told.
-var clientSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
+// clientSpan is all that a span needs which will not be recorded, as far as can be told. A call that waits for an execution
+// that it shares asks the server for nothing itself, and whoever counts client spans must not count it twice.
+var (
+	clientSpan   = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
+	internalSpan = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindInternal)}
+)
 
 // StartOperation implements pooldriver.Tracer.
 func (t *tracer) StartOperation(ctx context.Context, op pooldriver.OperationStart) context.Context {
@@ -99,12 +103,16 @@ func (t *tracer) StartOperation(ctx context.Context, op pooldriver.OperationStar
 	// Samplers may look at the attributes. But for one that takes what its parent's did not, nobody will: then to make
 	// them is in vain.
 	unlikely := parent.IsValid() && !parent.IsSampled()
+	kind := clientSpan
+	if op.Kind == pooldriver.OpShared {
+		kind = internalSpan
+	}
 	var spanned context.Context
 	var span trace.Span
 	if unlikely {
-		spanned, span = t.tracer.Start(ctx, t.name(&op), clientSpan...)
+		spanned, span = t.tracer.Start(ctx, t.name(&op), kind...)
 	} else {
-		spanned, span = t.tracer.Start(ctx, t.name(&op), clientSpan[0], trace.WithAttributes(t.attributes(&op)...))
+		spanned, span = t.tracer.Start(ctx, t.name(&op), kind[0], trace.WithAttributes(t.attributes(&op)...))
 	}
 	if !span.IsRecording() {
 		return unspanned(spanned)
@@ -123,7 +131,8 @@ func unspanned(ctx context.Context) context.Context {
 	return ctx
 }
 
-// labeled reports whether the label of a call says what an operation of that kind does. It says nothing of a BEGIN.
+// labeled reports whether the label of a call says what an operation of that kind does. It says nothing of a BEGIN. A call that
+// waits for an execution that it shares does nothing itself: that execution has a span of its own, and the label is on that one.
 func labeled(k pooldriver.OperationKind) bool {
 	return k == pooldriver.OpQuery || k == pooldriver.OpExec || k == pooldriver.OpDo
 }
@@ -177,6 +186,9 @@ func (t *tracer) attributes(op *pooldriver.OperationStart) []attribute.KeyValue 
 	}
 	if op.Tenant != "" {
 		kvs = append(kvs, attribute.String(keyTenant, show(op.Tenant)))
+	}
+	if op.User != "" {
+		kvs = append(kvs, attribute.String(keyUser, show(op.User)))
 	}
 	if t.text && op.SQL != "" {
 		kvs = append(kvs, attribute.String(keyText, sqltext.Strip(op.SQL)))

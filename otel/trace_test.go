@@ -116,6 +116,17 @@ func TestASpanSaysWhatTheConventionsWant(t *testing.T) {
 		status codes.Code
 	}{
 		{
+			"a call that shares another's execution, which has a span of its own", nil,
+			pooldriver.OperationStart{
+				Kind: pooldriver.OpShared, Pool: "orders", SQL: "select 1411122223", Label: "checkout", Tenant: "acme", User: "ann",
+			},
+			pooldriver.OperationEnd{Rows: 2},
+			"shared query shop",
+			known + "db.response.returned_rows=2 " + rest + "poolsql.class=normal poolsql.label=checkout " +
+				"poolsql.operation=shared query poolsql.tenant=acme poolsql.user=ann poolsql.wait_time=false" + where,
+			codes.Unset,
+		},
+		{
 			"a query", nil,
 			pooldriver.OperationStart{
 				Kind: pooldriver.OpQuery, Pool: "orders", SQL: "select 1411122223", Label: "checkout", Tenant: "acme",
@@ -181,7 +192,11 @@ func TestASpanSaysWhatTheConventionsWant(t *testing.T) {
 				tracer.EndOperation(ctx, c.end)
 			})
 			s := all.one(t)
-			if s.Name != c.span || s.SpanKind != trace.SpanKindClient || s.Status.Code != c.status || s.Status.Description != "" {
+			kind := trace.SpanKindClient
+			if c.start.Kind == pooldriver.OpShared { // it asks the server for nothing
+				kind = trace.SpanKindInternal
+			}
+			if s.Name != c.span || s.SpanKind != kind || s.Status.Code != c.status || s.Status.Description != "" {
 				t.Errorf("span %q of kind %s with status %v", s.Name, s.SpanKind, s.Status)
 			}
 			if got := attributes(s); got != c.attrs {

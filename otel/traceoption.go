@@ -23,7 +23,7 @@ type traceConfig struct {
 	attributes []attribute.KeyValue
 	text       bool
 	inTraces   bool
-	without    [pooldriver.OpDo + 1]bool
+	without    [pooldriver.OpShared + 1]bool
 }
 
 // WithTracerProvider has the spans made by a tracer of this provider. Defaults to OpenTelemetry's global one.

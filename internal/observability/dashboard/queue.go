@@ -16,7 +16,8 @@ func queue(l *layout) {
 	l.add(8, 8, graph("Lent by class", "Connections a second that callers of each class were granted.", perSecond,
 		[]query{{sum(rate("poolsql_acquisitions_total", inClass), byClass), "{{" + byClass + "}}"}}, stacked))
 	l.add(8, 8, graph("Refused by class and reason", "Callers a second that were turned away. timeout and deadline: they waited in vain. "+
-		"queue full and evicted: the queue is bounded. unavailable: the database cannot be reached. canceled: the caller gave up.", perSecond,
+		"queue full and evicted: the queue is bounded. tenant full: so is that of each tenant. shed and too late: the pool is overloaded. "+
+		"unavailable: the database cannot be reached. canceled: the caller gave up.", perSecond,
 		[]query{{sum(rate("poolsql_refusals_total", inClass), byClass, byReason), "{{" + byClass + "}}: {{" + byReason + "}}"}},
 		stacked, within(limits{0.01, 1})))
 	l.add(8, 8, graph("Timeouts, and what waits came to", "Callers a second for whom time ran out, and all waits by what came of them.", perSecond,

@@ -37,9 +37,9 @@ const failedOperations = `db_client_operation_duration_seconds_count{error_type!
 // errorRatio is the series of the part of operations that failed in the window.
 func errorRatio(w window) string { return "job:db_client_operation_errors:ratio_rate" + w.name }
 
-// unserved are the refusals that are the pool's doing: callers who gave up by themselves, and those who came when the program
-// ended, are not.
-const unserved = `poolsql_reason!~"canceled|closed"`
+// unserved are the refusals that are the pool's doing: callers who gave up by themselves, those who came when the program
+// ended, and those of a tenant that has as many waiting as somebody lets it have, are not.
+const unserved = `poolsql_reason!~"canceled|closed|tenant full"`
 
 // Recording makes the recording rules.
 func Recording(s Scale) *File {

@@ -114,6 +114,8 @@ var stories = []story{
 	{"low is refused", refusals("low", "queue full", 50, 50), map[int][]string{5: {"PoolsqlRefusing warning"}}},
 	{"one caller in two hundred is refused", refusals("normal", "timeout", 1, 199), map[int][]string{20: none}},
 	{"callers give up", refusals("normal", "canceled", 50, 50), map[int][]string{20: none}},
+	{"one tenant asks for more than it may", refusals("normal", "tenant full", 50, 50), map[int][]string{20: none}},
+	{"low is shed", refusals("low", "shed", 50, 50), map[int][]string{5: {"PoolsqlRefusing warning"}}},
 
 	{"the database goes, and comes back", connects("0x5 100+200x9 2000x20", "8x15 9x20", "1000x15 1000+100x20"),
 		map[int][]string{6: none, 8: {"PoolsqlDatabaseUnreachable critical"}, 15: {"PoolsqlDatabaseUnreachable critical"}, 17: {"PoolsqlConnectFailing warning"}, 30: none}},
