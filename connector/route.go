@@ -27,7 +27,7 @@ type Route struct {
 	// ByName has it serve only what asks for it by name, writes too.
 	ByName bool
 	// Config is what is other than with the connector: a field that is zero is the connector's. Not in it can be Name,
-	// Observer, Tracer, Comment, the fields about PgBouncer, and those about routes.
+	// Observer, Tracer, Comment, SessionSettings, the fields about PgBouncer and coalescing, and those about routes.
 	Config Config
 }
 
@@ -92,10 +92,12 @@ func (cfg *Config) checkRoutes() []error {
 	return errs
 }
 
-// connectorsOwn are the fields that a route always has from its connector.
+// connectorsOwn are the fields that a route always has from its connector. Calls share executions before it is known which route
+// serves these.
 var connectorsOwn = []string{
 	"Name", "PgBouncer", "PgBouncerPrepared", "PgBouncerConsole", "PgBouncerParams",
 	"ClassifyReads", "ReplicasOnly", "MaxReplicaLag", "ReplicaCheckInterval", "SessionSettings",
+	"CoalesceMaxWaiters", "CoalesceMaxBytes", "CoalesceMaxAge", "CoalesceAtCap",
 }
 
 // notItsOwn returns the names of fields that are set and have no meaning in a route.

@@ -57,16 +57,20 @@ type readKey struct {
 	query, args string
 	prepared    bool
 	own         string           // priority.Coalescing.Key
+	carried     string           // what is told the server of the call, its label if that is, as it is told
+	wrote       mono.Time        // what its route must have; 0 if that is nothing, or there are no routes
 	call        priority.Options // but for what may differ, so that an option that is new keeps calls apart
 	pool        *Options         // the configuration in force
 }
 
-// sharedBy returns of a call's options what must be the same of those who share.
+// sharedBy returns of a call's options what must be the same of those who share. Of a bookmark that is the time of the last write,
+// and of settings what they say: readKey has both.
 func sharedBy(o *priority.Options) priority.Options {
 	call := *o
 	call.Class = priority.Normal // the highest counts
 	call.Label, call.Affinity = "", ""
 	call.Owner, call.Coalescing = nil, nil
+	call.Bookmark, call.Settings = nil, nil
 	return call
 }
 

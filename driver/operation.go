@@ -114,7 +114,7 @@ func (s *Session) try(
 			return limited, false, err
 		}
 	}
-	if c := s.conn; c.opts.Carried != nil {
+	if c := s.conn; c.opts.Carried != nil || o != nil && o.Settings != nil {
 		if err := s.carry(limited, o, call); err != nil {
 			return limited, false, err
 		}

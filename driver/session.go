@@ -370,8 +370,8 @@ func (s *Session) PgxConn() (*pgx.Conn, error) {
 			return nil, &LostError{Conn: s.h.ID(), PID: c.pid, Err: err}
 		}
 	}
-	if c.opts.Carried != nil {
-		if err := s.carry(ctx, priority.Peek(ctx), Call{Kind: OpDo}); err != nil {
+	if o := priority.Peek(ctx); c.opts.Carried != nil || o != nil && o.Settings != nil {
+		if err := s.carry(ctx, o, Call{Kind: OpDo}); err != nil {
 			return nil, err
 		}
 	}

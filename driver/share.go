@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/internal/sqltext"
 	"github.com/poolsql/poolsql/priority"
 )
 
@@ -69,6 +70,10 @@ func (s *Session) share(
 			done: make(chan struct{}),
 		}
 		e.opts.Owner, e.opts.Coalescing = nil, nil
+		e.opts.Bookmark = nil
+		if key.wrote != 0 { // and not the caller's own: what is written while they wait is none of the others' affair
+			e.opts.Bookmark = priority.NewBookmark(key.wrote)
+		}
 		return e
 	})
 	if e == nil {
@@ -98,7 +103,7 @@ func (s *Session) share(
 func (s *Session) readOf(
 	o *priority.Options, opts *Options, who *caller, query string, args []driver.NamedValue, st *stmt,
 ) (key readKey, own []driver.NamedValue, ok bool) {
-	if who.want.MaxWaiters < 1 || !readsOnly(query) {
+	if who.want.MaxWaiters < 1 || !sqltext.SeemsToRead(query) {
 		return readKey{}, nil, false
 	}
 	if o.Owner != nil && s.home.Holds(o.Owner) {
@@ -110,9 +115,18 @@ func (s *Session) readOf(
 	if !ok {
 		return readKey{}, nil, false
 	}
-	return readKey{
-		query: query, args: text, prepared: st != nil, own: who.want.Key, call: sharedBy(o), pool: opts,
-	}, own, true
+	key = readKey{query: query, args: text, prepared: st != nil, own: who.want.Key, call: sharedBy(o), pool: opts}
+	if len(opts.Carried) > 0 || o.Settings != nil {
+		sql, _, err := opts.carriedSQL(o, false)
+		if err != nil {
+			return readKey{}, nil, false // by itself it is told why
+		}
+		key.carried = sql
+	}
+	if s.router != nil {
+		key.wrote = o.Wrote()
+	}
+	return key, own, true
 }
 
 // capped has a call run by itself, or fail.

@@ -11,9 +11,9 @@ import "github.com/poolsql/poolsql/priority"
 //	returned rows    16 × (L+2)
 //	waits and uses   12 × (3 + 9)            wait, use and create time; waits by class and outcome
 //	tenants          T+2
-//	the rest         69
+//	the rest         78
 //
-// which is 3,515 for 50 labels, 20 tenants and 100 error series. In practice a label has no failure, and 50 labels are
+// which is 3,524 for 50 labels, 20 tenants and 100 error series. In practice a label has no failure, and 50 labels are
 // about 1,600 lines.
 func SeriesBound(opts ...Option) int {
 	c := newConfig(opts)

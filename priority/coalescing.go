@@ -25,8 +25,8 @@ type Coalescing struct {
 	MaxBytes int
 	// AtCap says what becomes of a call for which one of these is exceeded.
 	AtCap AtCap
-	// Key is what else must be the same of two calls, beside their statements, arguments, tenants and limits: whatever the
-	// result depends on and the statement does not say, such as the user whom row-level security knows.
+	// Key is what else must be the same of two calls, beside their statements, arguments, tenants, users, settings and limits: whatever
+	// the result depends on and none of these says.
 	Key string
 }
 

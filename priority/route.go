@@ -26,6 +26,13 @@ func WithBookmark(ctx context.Context, b *Bookmark) context.Context {
 // value is one of nobody who has written. It is of one process. Safe for concurrent use; it must not be copied.
 type Bookmark struct{ wrote atomic.Int64 }
 
+// NewBookmark returns a bookmark of who wrote last at that time.
+func NewBookmark(wrote Time) *Bookmark {
+	b := new(Bookmark)
+	b.wrote.Store(int64(wrote))
+	return b
+}
+
 // Mark notes that something was written by now.
 func (b *Bookmark) Mark() {
 	now := int64(Now())

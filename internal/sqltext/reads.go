@@ -1,6 +1,9 @@
 package sqltext
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Reads reports whether query is one statement that certainly writes nothing, takes no lock and leaves nothing behind with
 // its session, as far as a text can tell. It is a SELECT, VALUES or TABLE, with or without WITH, in which no word stands that
@@ -9,7 +12,15 @@ import "strings"
 //
 // What no text tells is what names stand for: a view, an operator, a cast, or a function of the user's under the name of
 // one of the server's, may write. A standby refuses that.
-func Reads(query string) bool {
+func Reads(query string) bool { return reads(query, false) }
+
+// SeemsToRead reports whether query is one statement that reads as far as a text can tell, for callers who have said
+// themselves that it does. It is [Reads] but for two things: it lets functions be called that are not known, unless they are among
+// those of the server that leave something behind, and it takes SHOW.
+func SeemsToRead(query string) bool { return reads(query, true) }
+
+// reads is Reads, or SeemsToRead if the caller has declared that the query reads.
+func reads(query string, declared bool) bool {
 	s := scanner{in: query}
 	depth, tokens, ended := 0, 0, false
 	var last, before token // the one before the present one, and the one before that
@@ -32,7 +43,7 @@ func Reads(query string) bool {
 			return false
 		case t.is('('):
 			depth++
-			if tokens > depth && !mayPrecedeParenthesis(last, before) {
+			if tokens > depth && !declared && !mayPrecedeParenthesis(last, before) {
 				return false
 			}
 		case t.is(')'):
@@ -42,7 +53,9 @@ func Reads(query string) bool {
 			}
 		case t.kind == tokenWord && writes[t.text]:
 			return false
-		case tokens == 1+depth && !(t.kind == tokenWord && begins[t.text]): // the first word, behind parentheses
+		case declared && leavesSomething(t):
+			return false
+		case tokens == 1+depth && !(t.kind == tokenWord && (begins[t.text] || declared && t.text == "show")): // the first word, behind parentheses
 			return false
 		}
 		before, last = last, t
@@ -59,6 +72,15 @@ func IsPlain(query string) bool {
 
 // IsPure reports whether the function of that name is one that [Reads] takes for one that only reads.
 func IsPure(function string) bool { return pure[function] }
+
+// leavesSomething reports whether t, with or without a schema before it, names a function of the server that leaves
+// something behind, or that depends on what others have.
+func leavesSomething(t token) bool {
+	if t.kind != tokenWord && t.kind != tokenName {
+		return false
+	}
+	return impure[t.text] || slices.ContainsFunc(impurePrefixes, func(prefix string) bool { return strings.HasPrefix(t.text, prefix) })
+}
 
 type tokenKind uint8
 

@@ -57,3 +57,17 @@ var pure = set(`
 	lower_inc upper_inc isempty int4range int8range numrange tsrange tstzrange daterange
 	gen_random_uuid num_nonnulls num_nulls pg_typeof pg_sleep
 `)
+
+// impure are functions of the server, and of what comes with it, that leave something behind or take numbers. That a function is
+// neither here nor among the pure ones says nothing of it.
+var impure = set(`
+	nextval setval currval lastval set_config pg_notify txid_current pg_current_xact_id pg_export_snapshot
+	pg_cancel_backend pg_terminate_backend pg_reload_conf pg_rotate_logfile pg_promote pg_switch_wal pg_create_restore_point
+	lowrite query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml
+`)
+
+// impurePrefixes are what the names of whole families of such functions begin with.
+var impurePrefixes = []string{
+	"pg_advisory_", "pg_try_advisory_", "lo_", "dblink", "pg_logical_", "pg_replication_", "pg_create_logical_", "pg_create_physical_",
+	"pg_drop_replication_", "pg_wal_replay_",
+}
