@@ -31,7 +31,8 @@ type Connector struct {
 	bouncer   bouncer
 	warming   atomic.Int32 // Warmups under way
 	routes    *routes      // nil where there are none
-	replica   bool         // it is the pool of a replica, of another connector
+	isRoute   bool         // it is the pool of a route of another connector, whose observers it has
+	replica   bool         // it is a route to a replica
 	suspected func()       // of a route's pool: called when its connections are suspect; nil otherwise
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held

@@ -69,6 +69,7 @@ func newRoutes(c *Connector, cfg *Config) (*routes, error) {
 			return nil, err
 		}
 		rt := &route{name: r.Name, byName: r.ByName, asked: own.ConnConfig != nil, pool: newConnector(own, c.observers)}
+		rt.pool.isRoute = true
 		rt.pool.replica = !r.ByName && r.hasSource()
 		rt.pool.suspected = rs.prober.kick
 		if rt.pool.err != nil {

@@ -39,7 +39,7 @@ type frame struct {
 // newLive has the page's list of events begin now. It ends with the monitor.
 func newLive(m *Monitor) *live {
 	l := &live{monitor: m, events: newEventLog(), servers: make(map[*http.Server]chan struct{})}
-	context.AfterFunc(m.ctx, m.pool.Observe(l.events))
+	context.AfterFunc(m.ctx, m.pool.Observe(ownEvents{l.events, m.pool.Config().Name}))
 	return l
 }
 

@@ -83,6 +83,19 @@ func (l *eventLog) Observe(e lifecycle.Event) {
 	entry.latest = e
 }
 
+// ownEvents has the log hear what happens to one pool, and which of its routes are chosen.
+type ownEvents struct {
+	*eventLog
+	pool string
+}
+
+// Observe implements [lifecycle.Observer].
+func (o ownEvents) Observe(e lifecycle.Event) {
+	if e.Pool == o.pool || e.Kind == lifecycle.KindRouteOut || e.Kind == lifecycle.KindRouteBack {
+		o.eventLog.Observe(e)
+	}
+}
+
 // addLocked begins a line, in place of the one that nothing was counted in for the longest time if there are enough.
 func (l *eventLog) addLocked(key eventKey, now time.Time) *eventEntry {
 	if len(l.all) == eventsKept {

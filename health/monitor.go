@@ -60,7 +60,7 @@ func New(pool *connector.Connector, cfg Config) (*Monitor, error) {
 	m.samples.init(cfg.Window)
 	m.ears.init()
 	m.probe.known.State = unknown
-	m.deaf = pool.Observe(&m.ears)
+	m.deaf = pool.ObserveOwn(&m.ears)
 	return m, nil
 }
 

@@ -58,7 +58,7 @@ func (m *Monitor) listen() {
 	m.mu.Unlock()
 	switch {
 	case want && !on:
-		l.stop = m.pool.Observe(queueEars{&m.ears.waits})
+		l.stop = m.pool.ObserveOwn(queueEars{&m.ears.waits})
 	case !want:
 		l.end()
 	}

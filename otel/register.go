@@ -21,7 +21,7 @@ type Registration struct {
 	err  error
 }
 
-// Register measures pool from now on, until [Registration.Unregister]. It fails if the pool's configuration is bad, if an
+// Register measures pool, and the pool of each of its routes under its own name, from now on, until [Registration.Unregister]. It fails if the pool's configuration is bad, if an
 // instrument cannot be made, or with ErrNameTaken if this MeterProvider, or [Producer], has a pool of the same name
 // already: be it the same pool or another.
 //
@@ -35,15 +35,32 @@ func Register(pool *connector.Connector, opts ...Option) (*Registration, error) 
 		return nil, fmt.Errorf("poolsql: cannot measure: %w", err)
 	}
 	c := newConfig(opts)
-	attrs := attributesOf(pool, &c)
 	r := new(Registration)
-	if err := r.claim(&c, attrs.name); err != nil {
+	if err := r.add(pool, &c); err != nil {
 		return nil, err
 	}
-	if err := r.measure(pool, &c, attrs); err != nil {
-		return nil, fmt.Errorf("poolsql: cannot measure pool %q: %w", attrs.name, errors.Join(err, r.Unregister()))
+	for _, route := range pool.Routes() {
+		own := c
+		if c.poolName != "" {
+			own.poolName = c.poolName + "/" + route.Name
+		}
+		if err := r.add(route.Pool, &own); err != nil {
+			return nil, errors.Join(err, r.Unregister())
+		}
 	}
 	return r, nil
+}
+
+// add has one pool measured.
+func (r *Registration) add(pool *connector.Connector, c *config) error {
+	attrs := attributesOf(pool, c)
+	if err := r.claim(c, attrs.name); err != nil {
+		return err
+	}
+	if err := r.measure(pool, c, attrs); err != nil {
+		return fmt.Errorf("poolsql: cannot measure pool %q: %w", attrs.name, errors.Join(err, r.Unregister()))
+	}
+	return nil
 }
 
 // Unregister ends what Register began. The numbers are given out no more, but for the histograms that a MeterProvider
@@ -68,7 +85,7 @@ func (r *Registration) measure(pool *connector.Connector, c *config, attrs attri
 	if c.producer != nil {
 		s := newStore(c)
 		k := &kept{newSource(pool, newRecorder(s, attrs, c), c.template), s}
-		r.undoes(pool.Observe(k.recorder))
+		r.undoes(pool.ObserveOwn(k.recorder))
 		c.producer.add(k)
 		r.undoes(func() { c.producer.remove(k) })
 		return nil
@@ -78,7 +95,7 @@ func (r *Registration) measure(pool *connector.Connector, c *config, attrs attri
 		return err
 	}
 	s := newSource(pool, newRecorder(in, attrs, c), c.template)
-	r.undoes(pool.Observe(s.recorder))
+	r.undoes(pool.ObserveOwn(s.recorder))
 	callback, err := in.watch(s)
 	if err != nil {
 		return err
