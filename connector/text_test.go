@@ -35,9 +35,13 @@ const fullJSON = `{"name":"shop floor","dsn":"postgres://app@localhost/shop?sslm
 	`"max_dials":3,"max_conn_lifetime":"2h0m0s","max_conn_lifetime_jitter":"1m30s","max_conn_idle_time":"none","health_check_period":"5s",` +
 	`"acquire_timeout":"250ms","connect_timeout":"7s","statement_timeout":"4.321s","transaction_timeout":"1m0s",` +
 	`"idle_in_transaction_timeout":"8.765s","cancel_timeout":"800ms","max_cancels":2,"end_timeout":"20s","high_reserve":1,"aging_share":-1,` +
-	`"max_waiting":100,"coalesce_max_waiters":-1,"coalesce_max_bytes":4096,"coalesce_max_age":"50ms","coalesce_at_cap":"fail",` +
-	`"statement_cache_capacity":64,"prewarm_statements":["select $1::int","select 'two'"],"prewarm":["select 'one'","select 2"],"reset_query":"DISCARD TEMP","pgbouncer":"session","pgbouncer_prepared":true,` +
-	`"pgbouncer_console":"host=localhost port=6432 dbname=pgbouncer","pgbouncer_params":["search_path","jit"],"leak_threshold":"1h0m0s",` +
+	`"max_waiting":100,"shedding":"on","tenant_weights":"gold=4","tenant_max_conns":3,"tenant_max_waiting":50,"slow_threshold":"400ms",` +
+	`"slow_share":30,"coalesce_max_waiters":-1,"coalesce_max_bytes":4096,"coalesce_max_age":"50ms","coalesce_at_cap":"fail",` +
+	`"statement_cache_capacity":64,"prewarm_statements":["select $1::int","select 'two'"],"prewarm":["select 'one'","select 2"],` +
+	`"reset_query":"DISCARD TEMP","pgbouncer":"session","pgbouncer_prepared":true,` +
+	`"pgbouncer_console":"host=localhost port=6432 dbname=pgbouncer","pgbouncer_params":["search_path","jit"],` +
+	`"session_settings":["app.tenant=tenant","app.region"],"classify_reads":true,"replicas_only":true,"max_replica_lag":"none",` +
+	`"replica_check_interval":"900ms","leak_threshold":"1h0m0s",` +
 	`"leak_stacks":true}`
 
 func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
