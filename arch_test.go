@@ -77,6 +77,7 @@ var allowedInTests = map[string][]string{
 	"internal/dsn": {pgxModule},                                                           // which must read what it reads
 	"lifecycle":    {"net"},                                                               // so must its, and an example keeps network connections
 	"presets":      {"github.com/DATA-DOG/go-sqlmock", "net/http"},                        // an inner driver that no DSN stands beside; a scrape
+	"health":       {pgxModule},                                                           // what a server says, which must not be shown
 	"otel":         {pgxModule},                                                           // execution modes decide about comments
 	"":             {pgxModule, "health", "otel", "go.opentelemetry.io/otel", "net/http"}, // whatever shows something to others
 }

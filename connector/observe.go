@@ -55,16 +55,21 @@ func (c *Connector) Tell(e lifecycle.Event) {
 	}
 }
 
-// Ping makes one round trip on a connection of the pool, of class High unless ctx says otherwise: so a reserve for that
+// Ping makes one round trip on a connection of the pool, of class High unless ctx says Low: so a reserve for that
 // class is there for it too. It waits like every caller: if it fails with a [*lifecycle.AcquireError], no connection could
 // be had, and the database was not asked.
 func (c *Connector) Ping(ctx context.Context) error {
 	if err := c.Err(); err != nil {
 		return err
 	}
-	if priority.Peek(ctx) == nil {
-		ctx = priority.WithLabel(priority.WithClass(ctx, priority.High), "ping")
+	o, _ := priority.FromContext(ctx)
+	if o.Class == priority.Normal {
+		o.Class = priority.High
 	}
+	if o.Label == "" {
+		o.Label = "ping"
+	}
+	ctx = priority.NewContext(ctx, o)
 	s := pooldriver.NewSession(ctx, c.source())
 	defer s.Close()
 	return s.Ping(ctx)

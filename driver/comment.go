@@ -29,14 +29,17 @@ func (c *Conn) commented(ctx context.Context, query string, args []driver.NamedV
 	return query + " /*" + comment + "*/", nil
 }
 
+// maxPgxOptions is how many of pgx's options may stand before the arguments of a statement: one of each kind.
+const maxPgxOptions = 4
+
 // keepsTexts reports whether something is kept by the text of a statement that runs with these arguments: a prepared
 // statement or its description.
 func (c *Conn) keepsTexts(args []driver.NamedValue) bool {
 	if c.pg == nil {
 		return true // nobody knows
 	}
-	if len(args) > 0 {
-		if mode, ok := args[0].Value.(pgx.QueryExecMode); ok {
+	for _, arg := range args[:min(len(args), maxPgxOptions)] {
+		if mode, ok := arg.Value.(pgx.QueryExecMode); ok {
 			return mode == pgx.QueryExecModeCacheStatement || mode == pgx.QueryExecModeCacheDescribe
 		}
 	}

@@ -120,6 +120,9 @@ func (c *Conn) noteOwn(query string) {
 			c.unset = true
 		}
 	}
+	if c.opts.Comment != nil && strings.HasSuffix(query, "*/") { // a label may have that name in it
+		query = query[:max(0, strings.LastIndex(query, "/*"))]
+	}
 	if c.limit.Load() == 0 || !(strings.Contains(query, "statement_timeout") || strings.Contains(query, "STATEMENT_TIMEOUT")) {
 		return
 	}

@@ -213,7 +213,7 @@ func TestTracerHearsWhatWentWrong(t *testing.T) {
 	if _, err := f.db.ExecContext(short, "select 1"); err == nil {
 		t.Fatal("two have the only connection")
 	}
-	if e := one("turned away", "timeout"); e.Conn != 0 || e.Tries != 0 || e.Wait < 50*time.Millisecond {
+	if e := one("turned away", "timeout"); e.Conn != 0 || e.Tries != 0 || e.Wait < 40*time.Millisecond {
 		t.Errorf("turned away after 50 ms: %+v", e)
 	}
 	waited := make(chan error, 1)

@@ -55,6 +55,7 @@ func (a *admin) serve(w http.ResponseWriter, r *http.Request, name string) {
 		refuseMethod(w, http.MethodPost)
 		return
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, mostForm) // before Authorize, which may look for something in the form
 	if a.crossOrigin.Check(r) != nil || a.authorize(r) != nil {
 		writeJSON(w, r, http.StatusForbidden, outcome{false, "forbidden"})
 		return
@@ -64,7 +65,6 @@ func (a *admin) serve(w http.ResponseWriter, r *http.Request, name string) {
 		writeJSON(w, r, http.StatusNotFound, outcome{false, "there is no such action"})
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, mostForm)
 	if err := r.ParseForm(); err != nil {
 		writeJSON(w, r, http.StatusBadRequest, outcome{false, "the form cannot be read"})
 		return

@@ -79,6 +79,23 @@ func TestActionsAreForThoseWhoMay(t *testing.T) {
 	}
 }
 
+// Authorize may look for something in the form, and nobody knows yet who sends it.
+func TestAFormIsShortForAuthorizeToo(t *testing.T) {
+	_, _, m := open(t, connector.Config{Connector: &engine{}}, health.Config{NoProbe: true})
+	var failed error
+	h := handler(t, m, health.HandlerOptions{Admin: true, Authorize: func(r *http.Request) error {
+		failed = r.ParseForm()
+		return failed
+	}})
+	w := ask(h, "POST", "/health/admin/suspend", func(r *http.Request) {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Body = io.NopCloser(strings.NewReader("a=" + strings.Repeat("a", 5000)))
+	})
+	if failed == nil || w.Code != 403 {
+		t.Errorf("read: %v; %d", failed, w.Code)
+	}
+}
+
 func TestActionsDoWhatTheySayAndTheObserverIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := &log{kinds: []lifecycle.Kind{
@@ -161,11 +178,17 @@ func TestADrainGoesOnWhenItsCallerHasGone(t *testing.T) {
 		}()
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
-		go ask(h, "POST", "/health/admin/drain", allowed, func(r *http.Request) { *r = *r.WithContext(ctx) })
+		answered := make(chan int, 1)
+		go func() {
+			answered <- ask(h, "POST", "/health/admin/drain", allowed, func(r *http.Request) { *r = *r.WithContext(ctx) }).Code
+		}()
 		time.Sleep(time.Second)
 		cancel()
 		if err := <-finished; err != nil {
 			t.Errorf("who held a connection was interrupted: %v", err)
+		}
+		if code := <-answered; code != 200 {
+			t.Errorf("the drain ended with %d: it was cut short", code)
 		}
 		<-pool.Done()
 	})

@@ -21,10 +21,11 @@
 //
 //	factor       measure                                                              good   bad    weight
 //	database     probes in a row that failed                                          0      2      100
-//	refused      part of the callers, of 20 at least, who were turned away            0      0.25   30
+//	refused      part of the callers, of 20 at least, who were turned away or ran
+//	             out of time                                                          0      0.25   30
 //	starved      the same                                                             0.5    1      40
 //	failures     part of the operations, of 20 at least, that failed for want of
-//	             the server, the connection or time                                   0      0.1    40
+//	             the server or of the connection                                      0      0.1    40
 //	wait         wait for a connection, as a multiple of Config.WaitTarget: the 99th
 //	             percentile, or that of the caller who has waited longest, or of the
 //	             first who waits at PgBouncer, whichever is longest                   1      20     25
@@ -34,11 +35,12 @@
 //
 // A database that does not answer is unhealthy by itself, once a second probe has found it so. Load, that is refused, wait and
 // utilization, takes 60 at most, which is degraded: to take a process out of service that is merely busy sends its work to those
-// who are as busy. Only when more than half of the callers are turned away does it become unhealthy. A full pool takes next to
+// who are as busy. Only when more than half of the callers get nothing does it become unhealthy. A full pool takes next to
 // nothing: a pool is there to be used.
 //
 // Turned away are callers for whom time ran out, for whom the queue was full, who would have been in a deadlock, or for whom
-// no connection could be opened; not those who left, and not those whom an operator sent away. An operation that fails for a
+// no connection could be opened; not those who left, and not those whom an operator sent away. Out of time is an operation for
+// which a limit or its caller's deadline ran out: where callers have deadlines, the queue leaves many too little. An operation that fails for a
 // reason of its own, such as a unique constraint, is in the error rate and the warnings, but takes nothing.
 //
 // For example: in the last minute 540 callers got a connection and 60 were turned away, that is 10 %; 3 of 540 operations lost

@@ -14,8 +14,8 @@ import (
 // database's, and what was leaked. All of that is rare; lendings, which are not, are the queueEars' affair.
 type ears struct {
 	waits waits
-	// failed counts operations that failed for want of the server or of the connection, or ran out of time.
-	failed atomic.Uint64
+	// failed counts operations that failed for want of the server or of the connection, ranOut those that ran out of time.
+	failed, ranOut atomic.Uint64
 	// draining and closed say that the pool takes no new work.
 	draining, closed atomic.Bool
 
@@ -44,7 +44,11 @@ func (e *ears) Observe(event lifecycle.Event) {
 			e.waits.add(event.Wait)
 		}
 	case lifecycle.KindError:
-		if isFailure(event.Code) && event.Label != probeLabel {
+		switch {
+		case event.Label == probeLabel:
+		case event.Code == codeTimeout:
+			e.ranOut.Add(1)
+		case isFailure(event.Code):
 			e.failed.Add(1)
 		}
 	case lifecycle.KindLeak:
@@ -70,11 +74,16 @@ func counts(r priority.Reason) bool {
 	}
 }
 
+// codeTimeout is the code of an operation for which a limit, or its caller's deadline, ran out. That may be the database's doing;
+// where callers have deadlines it is most often the queue's, which left them no time. So it counts as being turned away does,
+// and the database is asked.
+const codeTimeout = "timeout"
+
 // isFailure reports whether an operation that failed with this code says something of the server or the way to it. Most
 // SQLSTATEs say something of the statement, and that the server is well enough to find fault with it.
 func isFailure(code string) bool {
 	switch {
-	case code == "timeout", code == "other": // a limit ran out; the connection was lost
+	case code == "other": // the connection was lost
 		return true
 	case code == "25006": // the server is not the primary any more
 		return true

@@ -86,6 +86,8 @@ func (m *Monitor) readyLocked() (ready bool, why string) {
 		return false, "draining"
 	case last.suspended:
 		return false, "suspended"
+	case m.judged.standing.status != Unhealthy && m.started && !m.cfg.NoProbe && !m.probe.met:
+		return false, "the database has not answered yet" // and did not at the first probe, which is not unhealthy by itself
 	case m.judged.standing.status != Unhealthy:
 		return true, ""
 	case len(m.judged.reasons) > 0:

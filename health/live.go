@@ -92,16 +92,19 @@ func (l *live) publish(f *frame) *frame {
 	return f
 }
 
-// enter reports whether one more may look, who then has to call leave. The first of them has the clock started.
+// enter reports whether one more may look, who then has to call leave. The first of them has the clock started, unless the
+// monitor is closed, which is for good.
 func (l *live) enter() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.streams == maxStreams {
+		l.mu.Unlock()
 		return false
 	}
 	l.streams++
-	if !l.ticking && l.monitor.enter() {
-		l.ticking = true
+	first := !l.ticking
+	l.ticking = true
+	l.mu.Unlock()
+	if first && l.monitor.enter() {
 		go l.run()
 	}
 	return true

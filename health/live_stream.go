@@ -86,10 +86,7 @@ func (l *live) shutdown(r *http.Request) <-chan struct{} {
 	l.mu.Unlock()
 	if !known {
 		server.RegisterOnShutdown(func() {
-			close(ended)
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			delete(l.servers, server)
+			close(ended) // and it stays known: a stream that begins while it shuts down ends at once
 		})
 	}
 	return ended

@@ -9,7 +9,7 @@ import (
 )
 
 // Page returns a handler that serves a page for people, which shows the pool as it is: who holds which connection and who
-// waits, why health is what it is, the last ten minutes, and what happened. It updates itself once a second.
+// waits, why health is what it is, the last five minutes, and what happened. It updates itself once a second.
 //
 //	http.Handle("/debug/pool/", http.StripPrefix("/debug/pool", m.Page()))
 //

@@ -38,6 +38,7 @@ type probe struct {
 	asked     time.Time // when it was last asked
 	proved    time.Time // when work last succeeded
 	suspected bool      // something speaks against it, and nothing for it since
+	met       bool      // the database has answered once, or connections to it were found in use
 	gone      bool      // the pool had no connection and could not open one, and nothing has shown since that it can
 	erred     uint64    // how many operations failed between the last two samples
 	own       ownCounts
@@ -80,7 +81,7 @@ func (p *probe) note(before, now *sample) (back bool) {
 		p.proved = now.at
 		p.suspected = false
 		return p.up("work", now.at)
-	case now.connectErrors > before.connectErrors, now.failed > before.failed:
+	case now.connectErrors > before.connectErrors, now.failed > before.failed, now.ranOut > before.ranOut:
 		p.suspected = true
 	}
 	return false
@@ -90,7 +91,7 @@ func (p *probe) note(before, now *sample) (back bool) {
 // without a connection.
 func (p *probe) up(by string, at time.Time) (back bool) {
 	back = p.known.Failures > 1 || p.gone
-	p.gone = false
+	p.gone, p.met = false, true
 	p.known = Database{State: up, By: by, At: at, ProbeMs: p.known.ProbeMs}
 	return back
 }
@@ -150,6 +151,7 @@ func (p *probe) answered(err error, at time.Time, took time.Duration, queued boo
 		return false, &ProbeError{p.known.Failures, why}
 	case says != unknown && p.known.Failures == 0:
 		p.known.State, p.known.By, p.known.At = busy, "probe", at
+		p.met = p.met || says == busy
 	}
 	return false, nil
 }
@@ -194,7 +196,7 @@ func describe(err error) (says, why string) {
 		return down, cause(err)
 	}
 	switch reason := refused.Refused.Reason; {
-	case reason == priority.Unavailable, refused.LastFailure != nil:
+	case reason == priority.Unavailable, refused.LastFailure != nil && (refused.Open == 0 || !hasNoRoom(refused.LastFailure)):
 		return down, cause(err)
 	case reason == priority.Closed, reason == priority.Cleared, reason == priority.Canceled, refused.Suspended:
 		return unknown, "nobody is lent a connection"
@@ -203,6 +205,12 @@ func describe(err error) (says, why string) {
 	default:
 		return busy, "no connection was free"
 	}
+}
+
+// hasNoRoom reports whether err is a server's answer that it has as many connections as it may: one that serves those it has.
+func hasNoRoom(err error) bool {
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && state.SQLState() == "53300"
 }
 
 // cause names what lies at the ground of a failure.

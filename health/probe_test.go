@@ -1,13 +1,18 @@
 package health_test
 
 import (
+	"context"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/health"
@@ -209,6 +214,64 @@ func TestNobodyIsReadyBeforeTheDatabaseHasAnswered(t *testing.T) {
 		time.Sleep(time.Second + time.Millisecond)
 		if r := m.Report(); !r.Ready {
 			t.Errorf("not ready afterwards: %s", r.NotReady)
+		}
+	})
+}
+
+func TestADatabaseThatIsAwayFromTheStartIsNeverReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := &netError{syscall.ECONNREFUSED}
+		e := &engine{connects: refused, down: refused}
+		_, _, m := open(t, connector.Config{Connector: e, MaxConns: 2}, health.Config{})
+		m.Start()
+		time.Sleep(time.Second / 2)
+		if r := m.Report(); r.Database.Failures != 1 || r.Ready || r.NotReady != "the database has not answered yet" {
+			t.Errorf("after %d probes: ready %t (%s)", r.Database.Failures, r.Ready, r.NotReady)
+		}
+		for range 20 {
+			time.Sleep(time.Second / 2)
+			if m.Report().Ready {
+				t.Fatal("ready meanwhile")
+			}
+		}
+		e.set(func(e *engine) { e.connects, e.down = nil, nil })
+		time.Sleep(15 * time.Second)
+		if r := m.Report(); !r.Ready {
+			t.Errorf("not ready when it is there: %s", r.NotReady)
+		}
+	})
+}
+
+// A limited is an engine that has room for so many connections.
+type limited struct {
+	*engine
+	room atomic.Int64
+}
+
+func (l *limited) Connect(ctx context.Context) (driver.Conn, error) {
+	if l.room.Add(-1) < 0 {
+		return nil, &pgconn.PgError{Code: "53300", Message: "sorry, too many clients already"}
+	}
+	return l.engine.Connect(ctx)
+}
+
+// The connections that there are serve, slowly; the server has no room for more. That is load, of all processes together, and
+// none of them is better than the others.
+func TestAServerWithoutRoomForMoreIsBusyAndNotDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &limited{engine: &engine{}}
+		e.room.Store(2)
+		db, _, m := open(t, connector.Config{Connector: e, MaxConns: 4, AcquireTimeout: time.Hour}, health.Config{})
+		m.Start()
+		defer work(t, db, 6, time.Millisecond, "20s")()
+		for range 90 {
+			time.Sleep(time.Second)
+			if r := m.Report(); !r.Ready || r.Database.Failures != 0 {
+				t.Fatalf("ready %t (%s), database %+v", r.Ready, r.NotReady, r.Database)
+			}
+		}
+		if r := m.Report(); r.Status != health.Degraded || r.Window.ConnectErrors == 0 {
+			t.Errorf("%s, %d attempts to connect failed", r.Status, r.Window.ConnectErrors)
 		}
 	})
 }

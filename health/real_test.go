@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -223,11 +224,11 @@ func TestPgBouncersQueueIsInTheReportAndIsNotTheDatabasesFault(t *testing.T) {
 	}
 	stop := work(t, db, 3, 0, "select pg_sleep(1.5)")
 	r = await(t, m, "waiting at PgBouncer", 20*time.Second, func(r health.Report) bool {
-		return r.PgBouncer.ClientsWaiting > 0 && r.PgBouncer.MaxWaitMs > 100 && r.PgBouncer.ServersActive == 1 && len(r.Reasons) > 0
+		return r.PgBouncer.ClientsWaiting > 0 && r.PgBouncer.MaxWaitMs > 100 && r.PgBouncer.ServersActive == 1 &&
+			slices.ContainsFunc(r.Reasons, func(why health.Reason) bool {
+				return why.Factor == "wait" && strings.Contains(why.Text, "at PgBouncer")
+			})
 	})
-	if r.Reasons[0].Factor != "wait" || !strings.Contains(r.Reasons[0].Text, "at PgBouncer") {
-		t.Errorf("reasons %+v", r.Reasons)
-	}
 	for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(50 * time.Millisecond) {
 		if r := m.Report(); r.Status == health.Unhealthy || r.Database.Failures > 0 {
 			t.Fatalf("%s, database %+v, reasons %+v", r.Status, r.Database, r.Reasons)
@@ -240,7 +241,7 @@ func TestPgBouncersQueueIsInTheReportAndIsNotTheDatabasesFault(t *testing.T) {
 	if n := pool.Stats().TotalConns; n > 6 {
 		t.Errorf("%d connections", n)
 	}
-	await(t, m, "quiet again", 20*time.Second, func(r health.Report) bool { return r.PgBouncer.ClientsWaiting == 0 && r.Score == 100 })
+	await(t, m, "quiet again", 40*time.Second, func(r health.Report) bool { return r.PgBouncer.ClientsWaiting == 0 && r.Score == 100 })
 }
 
 func TestAConsoleThatDoesNotAnswerIsAWarningOnly(t *testing.T) {

@@ -51,7 +51,7 @@ type Reason struct {
 	Factor string `json:"factor"`
 	// Deducted is how much of the score it takes.
 	Deducted float64 `json:"deducted"`
-	// Text says it in words, such as "refused: 5.0 % of callers: -10".
+	// Text says it in words, such as "60 callers turned away, 10.0 %: -12".
 	Text string `json:"text"`
 }
 

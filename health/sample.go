@@ -13,7 +13,7 @@ type sample struct {
 
 	acquired, released, waits, timeouts uint64
 	refused                             uint64 // those that speak against the pool or the database
-	queries, errors, failed             uint64
+	queries, errors, failed, ranOut     uint64
 	connects, connectErrors             uint64
 	waitTime, useTime, queryTime        time.Duration
 	waitCounts                          waitCounts
@@ -60,7 +60,7 @@ func (m *Monitor) look() *sample {
 		}
 	}
 	s.oldest = oldest(waiters)
-	s.failed = m.ears.failed.Load()
+	s.failed, s.ranOut = m.ears.failed.Load(), m.ears.ranOut.Load()
 	m.ears.waits.read(&s.waitCounts)
 	s.leaked = m.ears.leaks(held)
 	s.shut = max(s.shut, m.shutness())

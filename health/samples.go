@@ -39,7 +39,7 @@ func (l *samples) add(s *sample) (before, now *sample) {
 	before = l.last()
 	if before != nil {
 		passed := s.at.Sub(before.at)
-		if passed <= 0 {
+		if passed <= 0 || s.precedes(before) {
 			return nil, nil
 		}
 		s.capacity = before.capacity + passed*time.Duration(s.max)
@@ -49,6 +49,13 @@ func (l *samples) add(s *sample) (before, now *sample) {
 	*now = *s
 	l.count++
 	return before, now
+}
+
+// precedes reports whether s was read before b, whatever their times say, which are taken after the reading: what is counted
+// only grows. Two are read at once where a report is asked for while the clock ticks, or two reports are.
+func (s *sample) precedes(b *sample) bool {
+	return s.waits < b.waits || s.connects < b.connects || s.connectErrors < b.connectErrors || s.failed < b.failed ||
+		s.ranOut < b.ranOut
 }
 
 // busyBetween returns for how long connections were in use from a to b, together. The pool adds up what was released; what

@@ -56,20 +56,18 @@ var factors = []factor{
 	{
 		name: "refused", good: 0, bad: 0.25, weight: 30,
 		measure: refusedShare,
-		words: func(f *facts) string {
-			return fmt.Sprintf("%s turned away, %.1f %%", times(int(f.window.Refused), "caller"), f.window.RefusedPercent)
-		},
+		words:   refusedWords,
 	},
 	{
 		name: "starved", good: 0.50, bad: 1, weight: 40,
 		measure: refusedShare,
-		words:   func(*facts) string { return "most callers are turned away" },
+		words:   func(*facts) string { return "most callers get nothing" },
 	},
 	{
 		name: "failures", good: 0, bad: 0.10, weight: 40,
 		measure: func(f *facts) float64 { return share(f.window.Failures, f.window.Queries, leastCallers) },
 		words: func(f *facts) string {
-			return fmt.Sprintf("%s failed for want of server, connection or time, %.1f %%",
+			return fmt.Sprintf("%s failed for want of server or connection, %.1f %%",
 				times(int(f.window.Failures), "operation"), f.window.FailurePercent)
 		},
 	},
@@ -135,9 +133,19 @@ func score(f *facts) (int, []Reason) {
 // share is n of total, or of least if that is more.
 func share(n, total, least uint64) float64 { return ratio(float64(n), float64(max(total, least))) }
 
-// refusedShare is the part of the callers who were turned away.
+// refusedShare is the part of the callers who got nothing: who were turned away, or got a connection too late.
 func refusedShare(f *facts) float64 {
-	return share(f.window.Refused, f.window.Acquired+f.window.Refused, leastCallers)
+	return min(1, share(f.window.Refused+f.window.OutOfTime, f.window.Acquired+f.window.Refused, leastCallers))
+}
+
+// refusedWords says who got nothing.
+func refusedWords(f *facts) string {
+	w := &f.window
+	part := min(100, percent(float64(w.Refused+w.OutOfTime), float64(w.Acquired+w.Refused)))
+	if w.OutOfTime == 0 {
+		return fmt.Sprintf("%s turned away, %.1f %%", times(int(w.Refused), "caller"), part)
+	}
+	return fmt.Sprintf("%s turned away and %s out of time, %.1f %%", times(int(w.Refused), "caller"), times(int(w.OutOfTime), "operation"), part)
 }
 
 // longestWait is the wait that counts, in milliseconds, and whose it is. Those who wait still are in no quantile, and may be all

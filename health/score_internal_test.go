@@ -120,10 +120,10 @@ func TestEachFactorTakesItsPartAndSaysWhy(t *testing.T) {
 		{"refused", func(f *facts, at float64) {
 			f.window.Refused, f.window.Acquired = uint64(25*at), 100-uint64(min(100, 25*at))
 			f.window.RefusedPercent = 25 * at
-		}, "12 callers turned away, 12.5 %: -14.4"},
+		}, "12 callers turned away, 12.0 %: -14.4"},
 		{"failures", func(f *facts, at float64) {
 			f.window.Failures, f.window.Queries, f.window.FailurePercent = uint64(20*at), 200, 10*at
-		}, "10 operations failed for want of server, connection or time, 5.0 %: -20"},
+		}, "10 operations failed for want of server or connection, 5.0 %: -20"},
 		{"wait", func(f *facts, at float64) { f.window.WaitP99Ms = 100 + 1900*at }, "queue wait p99 1.1 s over 100 ms target: -12.5"},
 		{"wait", func(f *facts, at float64) { f.window.OldestWaitMs = 100 + 1900*at }, "longest wait under way 1.1 s over 100 ms target: -12.5"},
 		{"wait", func(f *facts, at float64) {
@@ -167,13 +167,18 @@ func TestTheFirstToBeTurnedAwayIsNoCatastrophe(t *testing.T) {
 }
 
 // A pool that is merely busy is degraded, and stays in service, as long as it serves half of those who come.
-func TestLoadAloneIsUnhealthyOnlyIfMostAreTurnedAway(t *testing.T) {
-	for refused, want := range map[uint64]int{0: 70, 10: 58, 50: 40, 51: 39, 100: 0} {
-		f := facts{waitTarget: time.Millisecond, window: Window{
-			Acquired: 100 - refused, Refused: refused, WaitP99Ms: 1e6, OldestWaitMs: 1e6, UtilizationPercent: 100,
-		}}
-		if got, reasons := score(&f); got != want {
-			t.Errorf("%d of 100 turned away: score %d, want %d: %+v", refused, got, want, reasons)
+// Where callers have deadlines, the queue turns some away and leaves the others too little time: the two are one.
+func TestLoadAloneIsUnhealthyOnlyIfMostGetNothing(t *testing.T) {
+	for nothing, want := range map[uint64]int{0: 70, 10: 58, 50: 40, 51: 39, 100: 0} {
+		for _, late := range []uint64{0, nothing / 2, nothing} {
+			refused := nothing - late
+			f := facts{waitTarget: time.Millisecond, window: Window{
+				Acquired: 100 - refused, Refused: refused, Queries: 100 - refused, Errors: late, OutOfTime: late,
+				WaitP99Ms: 1e6, OldestWaitMs: 1e6, UtilizationPercent: 100,
+			}}
+			if got, reasons := score(&f); got != want {
+				t.Errorf("%d of 100 turned away, %d out of time: score %d, want %d: %+v", refused, late, got, want, reasons)
+			}
 		}
 	}
 }

@@ -19,11 +19,12 @@ type Window struct {
 	AcquiredPerSecond float64 `json:"acquiredPerSecond"`
 	RefusedPercent    float64 `json:"refusedPercent"`
 
-	// Queries are operations, Errors those that failed, and Failures those of them that failed for want of the server or of
-	// the connection, or for which a limit ran out.
+	// Queries are operations, Errors those that failed, Failures those of them that failed for want of the server or of
+	// the connection, and OutOfTime those for which a limit or their caller's deadline ran out.
 	Queries          uint64  `json:"queries"`
 	Errors           uint64  `json:"errors"`
 	Failures         uint64  `json:"failures"`
+	OutOfTime        uint64  `json:"outOfTime"`
 	QueriesPerSecond float64 `json:"queriesPerSecond"`
 	ErrorRatePercent float64 `json:"errorRatePercent"`
 	FailurePercent   float64 `json:"failurePercent"`
@@ -60,7 +61,8 @@ func between(a, b *sample) Window {
 		Seconds:  seconds,
 		Acquired: grown(a.acquired, b.acquired), Refused: grown(a.refused, b.refused), Timeouts: grown(a.timeouts, b.timeouts),
 		Queries: grown(a.queries, b.queries), Errors: grown(a.errors, b.errors), Failures: b.failed - a.failed,
-		Connects: b.connects - a.connects, ConnectErrors: b.connectErrors - a.connectErrors,
+		OutOfTime: b.ranOut - a.ranOut,
+		Connects:  b.connects - a.connects, ConnectErrors: b.connectErrors - a.connectErrors,
 		Waiting: b.waiting, OldestWaitMs: millis(b.oldest), LongestHeldMs: millis(b.longest), Leaked: b.leaked,
 	}
 	w.AcquiredPerSecond, w.QueriesPerSecond = ratio(float64(w.Acquired), seconds), ratio(float64(w.Queries), seconds)

@@ -103,8 +103,9 @@ func TestOtelsqlAroundPoolsqlMakesNoSpanForASession(t *testing.T) {
 
 func TestOtelsqlAroundPoolsqlTellsNothingOfWhatTheServerSaid(t *testing.T) {
 	testdb.NoLeaks(t)
+	server := testdb.New(t)
 	db, _, all := openAround(t, connector.Config{
-		DSN: testdb.New(t).DSN, MaxConns: 1, AcquireTimeout: 500 * time.Millisecond,
+		DSN: server.DSN, MaxConns: 1, AcquireTimeout: 500 * time.Millisecond,
 	}, poolotel.OtelsqlOptions()...)
 	ctx := t.Context()
 	conn, err := db.Conn(ctx)
@@ -130,11 +131,13 @@ func TestOtelsqlAroundPoolsqlTellsNothingOfWhatTheServerSaid(t *testing.T) {
 		{"no connection in time", "timeout", "", func() { quote(ctx, db) }},
 		{"the caller leaves", "canceled", "57014", func() {
 			ctx, cancel := context.WithCancel(ctx)
-			defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
+			var leaver sync.WaitGroup
+			defer leaver.Wait()
+			leaver.Go(func() { defer cancel(); atWork(t, server) })
 			sleep(ctx)
 		}},
 		{"the statement takes too long", "timeout", "57014", func() {
-			ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			sleep(ctx)
 		}},

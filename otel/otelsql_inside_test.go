@@ -115,7 +115,7 @@ func TestWhatIsLostWithOtelsqlInside(t *testing.T) {
 	})
 	t.Run("the connection of a statement that is canceled", func(t *testing.T) {
 		before := pool.Stats().NewConnsCount
-		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		_, err := db.ExecContext(short, "select pg_sleep(30)")
 		if !errors.Is(err, context.DeadlineExceeded) {

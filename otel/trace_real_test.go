@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -148,8 +149,9 @@ func TestASpanShowsTheTimeInTheQueue(t *testing.T) {
 
 func TestASpanSaysWhyItsOperationFailed(t *testing.T) {
 	testdb.NoLeaks(t)
+	server := testdb.New(t)
 	db, pool, all := openTraced(t, connector.Config{
-		DSN: testdb.New(t).DSN, MaxConns: 1, AcquireTimeout: 500 * time.Millisecond, StatementTimeout: 100 * time.Millisecond,
+		DSN: server.DSN, MaxConns: 1, AcquireTimeout: 500 * time.Millisecond, StatementTimeout: 100 * time.Millisecond,
 	})
 	ctx := t.Context()
 	if _, err := db.ExecContext(ctx, "create sequence tried"); err != nil {
@@ -164,8 +166,10 @@ func TestASpanSaysWhyItsOperationFailed(t *testing.T) {
 		{"the server's error", "22P02", "22P02", 1, func(ctx context.Context) { exec(ctx, "select '1411122223x'::int") }},
 		{"a timeout", "timeout", "57014", 1, func(ctx context.Context) { exec(ctx, "select pg_sleep(30)") }},
 		{"a caller who leaves", "canceled", "57014", 1, func(ctx context.Context) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(20*time.Millisecond, cancel)
+			ctx, cancel := context.WithCancel(priority.WithTimeout(ctx, priority.NoTimeout))
+			var leaver sync.WaitGroup
+			defer leaver.Wait()
+			leaver.Go(func() { defer cancel(); atWork(t, server) })
 			exec(ctx, "select pg_sleep(30)")
 		}},
 		{"tried again", "", "", 2, func(ctx context.Context) {
@@ -219,4 +223,22 @@ func TestSmallSpansCanBeLeftOut(t *testing.T) {
 	if s := all.one(t); s.Name != "a" || s.Parent.SpanID() != caller.SpanID() {
 		t.Errorf("%q under %s", s.Name, s.Parent.SpanID())
 	}
+}
+
+// atWork returns when a statement runs on the database.
+func atWork(t *testing.T, db *testdb.DB) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		backends, err := db.Server.Backends(t.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, b := range backends {
+			if b.Database == db.Name && b.State == "active" {
+				return
+			}
+		}
+	}
+	t.Error("no statement runs")
 }

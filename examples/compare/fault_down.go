@@ -36,7 +36,7 @@ func downExperiment(l *lab, name, label string, targets [2]string, retries int) 
 	plan := downPlan{
 		callers:  l.scale(1000, 100),
 		duration: time.Duration(l.scale(5000, 300)) * time.Millisecond,
-		acquire:  time.Duration(l.scale(1000, 200)) * time.Millisecond,
+		acquire:  time.Second,
 		retries:  retries,
 	}
 	arms := faultArms(l.database, func(ctx context.Context, peer faultPeer, dsn string) ([]float64, error) {

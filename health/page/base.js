@@ -46,18 +46,21 @@ function row(classNames) {
 function keyed(parent, items, keyOf, make, fill) {
   const had = parent.keyed || new Map();
   const has = new Map();
-  let at = parent.firstElementChild;
   for (const item of items) {
     let key = keyOf(item);
     while (has.has(key)) key += '+';
+    has.set(key, item);
+  }
+  // Those that are gone go first: were they in the way, all that come after them would be moved.
+  for (const [key, child] of had) if (!has.has(key)) child.remove();
+  let at = parent.firstElementChild;
+  for (const [key, item] of has) {
     const child = had.get(key) || make(item);
-    had.delete(key);
     has.set(key, child);
     if (child === at) at = at.nextElementSibling;
     else parent.insertBefore(child, at);
     fill(child, item);
   }
-  for (const gone of had.values()) gone.remove();
   parent.keyed = has;
 }
 

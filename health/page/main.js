@@ -79,7 +79,7 @@ async function explain() {
   try {
     const answer = await fetch('events', { method: 'HEAD', cache: 'no-store' });
     if (answer.ok) return;
-    why = answer.status === 503 ? 'as many pages as the server allows are open already' :
+    why = answer.status === 503 && answer.headers.has('Retry-After') ? 'as many pages as the server allows are open already' :
       answer.status === 401 || answer.status === 403 ? 'the server does not allow it any more; reload the page to sign in' :
         `the server answers ${answer.status}`;
   } catch {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,11 +90,14 @@ func reconnect(b *tab) {
 // The page may stand behind something that does not let everybody in, at a path that it does not know.
 func TestThePageSaysWhyThereIsNoStream(t *testing.T) {
 	s := stage(t, testdb.New(t), connector.Config{MaxConns: 2})
-	var status int
+	var status atomic.Int64 // 0 is the page's own answer
 	page := s.monitor.Page()
 	server := httptest.NewServer(http.StripPrefix("/a/b", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if status != 0 && strings.HasSuffix(r.URL.Path, "events") {
-			w.WriteHeader(status)
+		if code := int(status.Load()); code != 0 && strings.HasSuffix(r.URL.Path, "events") {
+			if code == http.StatusServiceUnavailable {
+				w.Header().Set("Retry-After", "10")
+			}
+			w.WriteHeader(code)
 			return
 		}
 		page.ServeHTTP(w, r)
@@ -102,12 +106,14 @@ func TestThePageSaysWhyThereIsNoStream(t *testing.T) {
 	defer server.CloseClientConnections()
 	b := open(t, 1280, 800)
 	b.visit(server.URL + "/a/b") // without the slash
-	status = http.StatusForbidden
+	status.Store(http.StatusForbidden)
 	reconnect(b)
 	b.await(`document.getElementById('banner').innerText.includes('does not allow it')`)
-	status = http.StatusServiceUnavailable
+	status.Store(http.StatusServiceUnavailable)
 	b.await(`document.getElementById('banner').innerText.includes('as many pages as the server allows')`)
-	status = 0
+	status.Store(http.StatusBadGateway)
+	b.await(`document.getElementById('banner').innerText.includes('the server answers 502')`)
+	status.Store(0)
 	b.await(`document.getElementById('banner').hidden`)
 	b.forgive("Failed to load resource")
 }

@@ -27,7 +27,8 @@ type watch struct {
 	looks        int             // at the server
 	most         int             // sessions on the server
 	excused      int             // how many sessions the server may have at present, beside MaxConns
-	excess       int             // the most above that
+	before       int             // how many were above that at the last look
+	excess       int             // the most above that, in two looks in a row
 	excessAt     time.Duration   // after the start
 	counted      connector.Stats // when the pool said most
 	inconsistent *connector.Stats
@@ -104,9 +105,13 @@ func (w *watch) lookAtServer(ctx context.Context, conn *pgx.Conn, began time.Tim
 	defer w.mu.Unlock()
 	w.looks++
 	w.most = max(w.most, n)
-	if excess := n - maxConns - w.excused; excess > w.excess {
-		w.excess, w.excessAt = excess, time.Since(began)
+	// The server reads its list entry by entry: while sessions come and go, one may have ended and its successor begun between
+	// two entries, and both be counted.
+	excess := n - maxConns - w.excused
+	if both := min(excess, w.before); both > w.excess {
+		w.excess, w.excessAt = both, time.Since(began)
 	}
+	w.before = excess
 	return conn
 }
 
