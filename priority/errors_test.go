@@ -15,7 +15,7 @@ import (
 
 var sentinels = []error{
 	priority.ErrTimeout, priority.ErrQueueFull, priority.ErrCleared, priority.ErrClosed, priority.ErrUnavailable,
-	priority.ErrDeadlock,
+	priority.ErrDeadlock, priority.ErrOverloaded,
 	context.Canceled, context.DeadlineExceeded, driver.ErrBadConn,
 }
 
@@ -35,6 +35,9 @@ func TestRefusalMatchesItsReasonAndNothingElse(t *testing.T) {
 		{priority.Closed, []error{priority.ErrClosed}, false, "closed"},
 		{priority.Unavailable, []error{priority.ErrUnavailable}, false, "unavailable"},
 		{priority.Deadlock, []error{priority.ErrDeadlock}, false, "waiting would be a deadlock"},
+		{priority.Shed, []error{priority.ErrOverloaded}, false, "turned away, overloaded"},
+		{priority.TenantFull, []error{priority.ErrQueueFull}, false, "its tenant has as many waiting as it may"},
+		{priority.TooLate, []error{priority.ErrOverloaded}, false, "could not have been done before the caller's deadline"},
 	} {
 		t.Run(tt.reason.String(), func(t *testing.T) {
 			cause := errors.New("the cause")
@@ -90,7 +93,7 @@ func TestRefusalOfAnUnnamedCallerDoesNotMentionNames(t *testing.T) {
 
 func TestReasonsHaveNames(t *testing.T) {
 	seen := map[string]bool{}
-	for r := priority.None; r <= priority.Deadlock; r++ {
+	for r := priority.None; r <= priority.TooLate; r++ {
 		name := r.String()
 		if name == "" || seen[name] || strings.HasPrefix(name, "Reason(") {
 			t.Errorf("reason %d is called %q", r, name)
