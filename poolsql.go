@@ -138,6 +138,7 @@ var (
 	ErrClosed      = priority.ErrClosed
 	ErrUnavailable = priority.ErrUnavailable
 	ErrDeadlock    = priority.ErrDeadlock
+	ErrOverloaded  = priority.ErrOverloaded
 )
 
 // What errors.Is finds in a [TimeoutError], beside context.DeadlineExceeded.
