@@ -76,7 +76,7 @@ func forBouncer(name string) bool { return strings.HasPrefix(name, "pgbouncer") 
 func TestEachParameterOfADSNSetsItsFieldInEitherForm(t *testing.T) {
 	for _, c := range inText {
 		for _, dsn := range []string{
-			"postgres://app:s3cr3t@localhost/shop?sslmode=disable&pool_" + c.name + "=" + strings.NewReplacer(" ", "%20", ";", "%3B").Replace(c.value),
+			"postgres://app:s3cr3t@localhost/shop?sslmode=disable&pool_" + c.name + "=" + strings.NewReplacer(" ", "%20", ";", "%3B", "=", "%3D").Replace(c.value),
 			"host=localhost pool_" + c.name + "='" + c.value + "' user=app password=s3cr3t",
 		} {
 			var cfg connector.Config

@@ -132,7 +132,7 @@ func TestAThousandReadsOf20msShareAnExecutionEach20ms(t *testing.T) {
 }
 
 const manyTypes = `select 1::int2, 2::int4, 3::int8, 1.5::float4, 2.5::float8, 12.34::numeric(10, 2), true, 'a'::text,
-	'b'::varchar(7), 'c'::bpchar(3), 'd'::name, '\x0102'::bytea, '{"a": 1}'::json, '{"a": 1}'::jsonb, '<a/>'::xml, null::text,
+	'b'::varchar(7), 'c'::bpchar(3), 'd'::name, e'\\x0102'::bytea, '{"a": 1}'::json, '{"a": 1}'::jsonb, '<a/>'::xml, null::text,
 	date '2024-02-29', timestamp '2024-02-29 12:00', timestamptz '2024-02-29 12:00+02', interval '1 day', '{1,2}'::int[],
 	'10.0.0.0/8'::cidr, 7::oid, 'd94c4dbb-4b8e-4a40-8d1a-9c1e4d1e4f11'::uuid, b'101'::varbit(5), '(1,2)'::point`
 

@@ -1,7 +1,6 @@
 package pooldriver_test
 
 import (
-	"database/sql"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,7 +70,7 @@ func TestAReadThatComesAfterAWriteDoesNotJoinOneThatWasRoutedBefore(t *testing.T
 func TestAnOwnerWhoHoldsSomethingOfARouteDoesNotShare(t *testing.T) {
 	share(t, func(s *sharing) {
 		owned := poolsql.WithOwner(s.ctx)
-		tx, err := s.db.BeginTx(owned, &sql.TxOptions{ReadOnly: true})
+		tx, err := s.db.BeginTx(poolsql.WithRoute(owned, "east"), nil)
 		if err != nil {
 			s.Fatal(err)
 		}

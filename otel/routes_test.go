@@ -39,7 +39,7 @@ func TestARouteIsMeasuredUnderItsOwnName(t *testing.T) {
 					switch {
 					case strings.Contains(attrs, "error") || strings.Contains(value, "of 0"):
 						continue
-					case strings.Contains(attrs, " "+c.east+"}"), strings.Contains(attrs, c.east+"}"):
+					case strings.Contains(attrs, `"`+c.east+`"`):
 						want = "3"
 					default:
 						want = "1"

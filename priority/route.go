@@ -38,7 +38,7 @@ func (b *Bookmark) Mark() {
 	now := int64(Now())
 	for {
 		before := b.wrote.Load()
-		if before >= now || b.wrote.CompareAndSwap(before, now) {
+		if before != 0 && before >= now || b.wrote.CompareAndSwap(before, now) {
 			return
 		}
 	}
