@@ -90,7 +90,6 @@ type execution struct {
 	base context.Context  // of the call that began it, without its end
 	opts priority.Options // of that call, but for the class
 
-	deadline latest    // of its callers
 	maxBytes int       // the most that a caller allows; grows, under mu
 	callers  int       // how many wait; under mu
 	begun    bool      // has a goroutine; under mu
@@ -113,7 +112,6 @@ type caller struct {
 	ctx   context.Context
 	class priority.Class
 	want  priority.Coalescing
-	until int64 // its deadline, as latest has it
 }
 
 // join finds the caller an execution, made by begin if there is none. It returns nil if there are as many callers as may
@@ -144,7 +142,6 @@ func (c *Coalescer) join(key readKey, who *caller, begin func() *execution) *exe
 	e.callers++
 	c.waiting++
 	e.maxBytes = max(e.maxBytes, who.want.MaxBytes)
-	e.deadline.extend(who.until)
 	if !e.begun {
 		e.opts.Class = max(e.opts.Class, who.class)
 		if r.running == nil {
@@ -163,7 +160,6 @@ func (c *Coalescer) promoteLocked(r *read, class priority.Class) *execution {
 		callers: old.callers, maxBytes: old.maxBytes, joined: old.joined, done: make(chan struct{}),
 	}
 	e.opts.Class = class
-	e.deadline.until.Store(old.deadline.until.Load())
 	r.next = e
 	old.moved, old.callers, old.dropped = e, 0, true
 	old.cancel(errMoved)
@@ -177,7 +173,7 @@ func (e *execution) beginLocked() {
 	e.c.stats.Executions++
 	ctx := priority.NewContext(e.base, e.opts)
 	ctx, e.cancel = context.WithCancelCause(ctx)
-	e.ctx = &executionContext{ctx, &e.deadline}
+	e.ctx = ctx // without a deadline: it ends when the last caller leaves, and who looked at one would hold later callers to it
 	go e.run()
 }
 

@@ -1,13 +1,9 @@
 package pooldriver
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime/debug"
-	"sync/atomic"
-	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/lifecycle"
@@ -39,39 +35,6 @@ func (e *PanicError) Error() string {
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
-}
-
-// latest is the latest of several deadlines, in nanoseconds since 1970; 0 as long as there is none of any.
-type latest struct{ until atomic.Int64 }
-
-// endless is the deadline of who has none.
-const endless = math.MaxInt64
-
-// deadlineOf returns the deadline of a context as latest has it.
-func deadlineOf(ctx context.Context) int64 {
-	if d, ok := ctx.Deadline(); ok && d.Year() < 2200 { // later ones do not fit, and are none
-		return d.UnixNano()
-	}
-	return endless
-}
-
-// extend makes until the deadline if it is later. It is called under the lock of a Coalescer, and read without.
-func (l *latest) extend(until int64) { l.until.Store(max(l.until.Load(), until)) }
-
-// An executionContext has the latest deadline of those who wait, which grows when more come. It ends when nobody waits, and
-// so not after that.
-type executionContext struct {
-	context.Context
-	deadline *latest
-}
-
-// Deadline implements context.Context.
-func (c *executionContext) Deadline() (time.Time, bool) {
-	until := c.deadline.until.Load()
-	if until == endless {
-		return time.Time{}, false
-	}
-	return time.Unix(0, until), true
 }
 
 // run executes, on a goroutine of its own, with a session of its own: it is no caller's, so none of them can end it.

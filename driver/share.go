@@ -52,7 +52,7 @@ func (s *Session) share(
 	if c == nil || s.closed || s.lost != nil || ctx.Err() != nil || !o.Class.Valid() {
 		return nil, false, nil
 	}
-	who := caller{ctx: ctx, class: o.Class, want: o.Coalescing.Or(opts.Coalescing), until: deadlineOf(ctx)}
+	who := caller{ctx: ctx, class: o.Class, want: o.Coalescing.Or(opts.Coalescing)}
 	key, own, ok := s.readOf(o, opts, &who, query, args, st)
 	if !ok {
 		c.ranAlone()
