@@ -70,5 +70,5 @@ func TestAMeasuredPoolKeepsUpWithPlainDatabaseSQL(t *testing.T) {
 	defer ours.Close()
 	defer plain.Close()
 	run := func(db *sql.DB) func() { return func() { selectOne(t, db, 3000) } }
-	faster(t, 1.25, run(ours), run(plain)) // measured alone it is 0.92; beside other tests it is the machine that is measured
+	faster(t, 1.25, run(ours), run(plain)) // beside other tests it is the machine that is measured
 }
