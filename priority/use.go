@@ -92,3 +92,38 @@ func (s *Scheduler) reckon(u Use, label string, used time.Duration) {
 	s.fill(t)
 	s.idle(t)
 }
+
+// book notes in w's use what is reckoned with of the permit that w, still in its line, is granted.
+func (s *Scheduler) book(w *Waiter, now Time) {
+	u := &w.use
+	if s.costs != nil {
+		u.began = now
+	}
+	q := w.line.lane
+	q.moved = now
+	if q.slow {
+		u.slow = true
+		s.slowHeld++
+	} else {
+		s.quickAt = now
+	}
+	t := w.line.flow
+	if t == nil && s.limits.TenantPermits > 0 && w.tenant != "" { // in front since before there was a cap
+		t = s.flowOf(w.tenant)
+		s.flows.busy(t)
+	}
+	if t == nil || s.flows.named == nil {
+		return // nobody to share with
+	}
+	u.flow, u.rank = t, int8(q.index())
+	t.uses++
+	if w.line.flow != nil {
+		guess := guessUnknown
+		if c := s.costs.estimate(w.label); c != nil {
+			guess = max(c.mean, 1)
+		}
+		u.guess = float32(guess)
+		q.charge(w.line, float64(u.guess))
+	}
+	s.fill(t)
+}
