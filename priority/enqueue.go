@@ -26,7 +26,7 @@ func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
 
 // classify notes whether w is slow.
 func (s *Scheduler) classify(w *Waiter) {
-	if s.isSlow(w.label) {
+	if s.isSlow(w.kind) {
 		w.traits |= slowly
 	}
 }

@@ -37,7 +37,7 @@ func (s *Scheduler) admitStrictly(o *Options, now Time, u *Use) bool {
 			return false
 		}
 	}
-	if s.isSlow(o.Label) {
+	if s.isSlow(o.kind()) {
 		if !s.slowRoom(now) {
 			if t != nil && !t.listed {
 				s.idle(t)
@@ -59,17 +59,17 @@ func (s *Scheduler) admitStrictly(o *Options, now Time, u *Use) bool {
 	return true
 }
 
-// Reckon tells s for how long a permit was out that u notes and that a call with this label held. It is called for each, beside
-// Release and before Next. Below 0, it was not used at all.
-func (s *Scheduler) Reckon(u Use, label string, used time.Duration) {
+// Reckon tells s for how long a permit was out that u notes and that a call with this label, or without one this statement,
+// held. It is called for each, beside Release and before Next. Below 0, it was not used at all.
+func (s *Scheduler) Reckon(u Use, label, statement string, used time.Duration) {
 	if s.costs != nil || u.slow {
-		s.reckon(u, label, used)
+		s.reckon(u, label, statement, used)
 	}
 }
 
-func (s *Scheduler) reckon(u Use, label string, used time.Duration) {
+func (s *Scheduler) reckon(u Use, label, statement string, used time.Duration) {
 	if s.costs != nil && used >= 0 {
-		s.costs.learn(label, used)
+		s.costs.learn(label, statement, used)
 	}
 	if u.slow {
 		s.slowHeld--
@@ -119,7 +119,7 @@ func (s *Scheduler) book(w *Waiter, now Time) {
 	t.uses++
 	if w.line.flow != nil {
 		guess := guessUnknown
-		if c := s.costs.estimate(w.label); c != nil {
+		if c := s.costs.estimate(w.kind); c != nil {
 			guess = max(c.mean, 1)
 		}
 		u.guess = float32(guess)
