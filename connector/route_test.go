@@ -218,6 +218,7 @@ func TestBadRoutesAreTold(t *testing.T) {
 		{[]connector.Route{{Name: "a", Config: connector.Config{MaxConns: 2, MinConns: 3}}}, "MinConns is 3"},
 		{[]connector.Route{{Name: "a", Config: connector.Config{DSN: "postgres://u:geheim@h/d?pool_max_conns=x"}}}, "pool_max_conns"},
 		{[]connector.Route{{Name: "a", Config: connector.Config{ClassifyReads: true}}}, "ClassifyReads"},
+		{make([]connector.Route, 65), "Routes has 65: 64 at most"},
 	} {
 		cfg := connector.Config{DSN: "host=/tmp user=u dbname=d", MinConns: 2, Routes: tt.routes}
 		err := cfg.Validate()
