@@ -100,6 +100,7 @@ func TestEachParameterOfADSNSetsItsFieldInEitherForm(t *testing.T) {
 // The parameters are in force, and the server, which would refuse to start a session with one that it does not know, is
 // told of none of them, wherever they are said.
 func TestServerIsNotToldOfTheParametersOfThePool(t *testing.T) {
+	t.Parallel()
 	db := testdb.New(t)
 	params := ""
 	for _, c := range inText {

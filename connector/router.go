@@ -37,8 +37,9 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 		return h, r.source, false, err
 	}
 	rs.prober.use(ctx)
-	var last error
-	var tried uint64 // a bit for each, of the first 64
+	var last, busy error
+	var waited time.Duration // with those that had too much to do
+	var tried uint64         // a bit for each; see maxRoutes
 	for rt := rs.choose(cfg, req.Wrote(), tried); rt != nil; rt = rs.choose(cfg, req.Wrote(), tried) {
 		h, err = rt.lend(ctx, req)
 		if err == nil {
@@ -49,20 +50,34 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 			return h, nil, false, err
 		case errors.Is(err, priority.ErrUnavailable):
 			rt.eject(err)
-		case errors.Is(err, pooldriver.ErrElsewhere), errors.Is(err, priority.ErrQueueFull):
+		case errors.Is(err, pooldriver.ErrElsewhere):
+		case errors.Is(err, priority.ErrQueueFull), errors.Is(err, priority.ErrOverloaded): // another may have less to do
+			busy = err
+			if waited += waitOf(err); cfg.AcquireTimeout > 0 && waited >= cfg.AcquireTimeout {
+				return h, nil, false, err
+			}
 		default: // its time ran out, or somebody turned it away on purpose
 			return h, nil, false, err
 		}
 		tried |= rs.bit(rt)
 	}
-	if errors.Is(last, priority.ErrQueueFull) { // load that a primary need not see as well
-		return h, nil, false, last
+	if busy != nil { // load that a primary need not see as well
+		return h, nil, false, busy
 	}
 	if cfg.ReplicasOnly && req.Wrote() == 0 {
 		return h, nil, false, &NoRouteError{Pool: cfg.Name, Why: rs.faults(cfg), Err: last}
 	}
 	h, err = r.Acquire(ctx, req)
 	return h, r.source, false, err
+}
+
+// waitOf returns how long who got this refusal stood in the queue.
+func waitOf(err error) time.Duration {
+	var refused *priority.RefusedError
+	if errors.As(err, &refused) {
+		return refused.Waited
+	}
+	return 0
 }
 
 // Holds implements pooldriver.Source: whoever waits for one of the pools while he holds something of another may be waited for
@@ -131,8 +146,7 @@ func (rs *routes) choose(cfg *Config, wrote mono.Time, tried uint64) *route {
 	return second
 }
 
-// bit returns the route's bit in a set of those that were tried. Beyond 64 routes there are none, and one may be tried
-// until it is ejected.
+// bit returns the route's bit in a set of those that were tried.
 func (rs *routes) bit(rt *route) uint64 {
 	for i := range rs.all {
 		if rs.all[i] == rt {

@@ -9,7 +9,8 @@ import (
 // DefaultAgingShare is the default of [Limits.AgingShare].
 const DefaultAgingShare = 16
 
-// Limits are a scheduler's numbers. All of them can change while it is in use.
+// Limits are a scheduler's numbers. All of them can change while it is in use. Since the weights are a map two Limits cannot be
+// compared by ==; [reflect.DeepEqual] does it.
 type Limits struct {
 	// Permits is how many permits may be out at once. It must not be negative.
 	Permits int
