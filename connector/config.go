@@ -113,8 +113,8 @@ type Config struct {
 	// AgingShare bounds starvation: a class that waits while higher ones are served gets one in so many of the
 	// connections that become free. Defaults to 16; negative is strict priority.
 	AgingShare int
-	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class makes room. Zero is no
-	// limit.
+	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class makes room, or of the newcomer's
+	// class a tenant with more callers. Zero is no limit.
 	MaxWaiting int
 	// Shedding says what happens when more comes than the connections can serve: see [priority.Shedding]. Defaults to
 	// priority.ShedOff: everybody waits for as long as he may.
@@ -124,7 +124,8 @@ type Config struct {
 	// TenantMaxConns is how many connections one tenant may hold at once, even while others are idle. Zero is no limit. Callers
 	// without a tenant have none.
 	TenantMaxConns int
-	// TenantMaxWaiting is how many callers of one tenant may wait at once. Zero is no limit but MaxWaiting.
+	// TenantMaxWaiting is how many callers of one tenant may wait at once. When one more comes, one of the tenant's of a lower
+	// class makes room. Zero is no limit but MaxWaiting.
 	TenantMaxWaiting int
 	// SlowThreshold, above zero, says that calls are slow whose label's calls hold a connection for longer than this in the mean.
 	// All of them together may hold SlowShare percent of the connections, one at least, and more while nobody else comes.

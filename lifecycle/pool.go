@@ -109,8 +109,8 @@ func (p *Pool[T]) Acquire(ctx context.Context) (Handle[T], error) {
 
 // AcquireFor lends a resource: an idle one at once, else the first to become free or to be created when it is the
 // caller's turn. It fails with an [*AcquireError] when ctx ends first, when AcquireTimeout has passed, when the queue is
-// full, when there is no resource and none can be created, when its owner would wait for itself, or when the pool is
-// shut; nothing is held then.
+// full, when there is overload and Config.Shedding, when there is no resource and none can be created, when its owner would
+// wait for itself, or when the pool is shut; nothing is held then.
 //
 // req must not be changed until the resource is released; see [Request]. The class and the rest are req's, whatever ctx
 // carries.

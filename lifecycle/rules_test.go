@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,5 +112,72 @@ func TestSheddingReachesThePoolAndCanChange(t *testing.T) {
 			t.Errorf("without: after %v: %v", waited, err)
 		}
 		holder.Release()
+	})
+}
+
+// A caller whom no further resource would help is none for whom the keeper should look at once whether one can be created: it would
+// do nothing else from then on.
+func TestTheKeeperRestsWhileOnlyATenantAtItsCapWaits(t *testing.T) {
+	watchdog := time.AfterFunc(time.Minute, func() { panic("the keeper goes round and round") }) // no time passes in the bubble then
+	defer watchdog.Stop()
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 4, Rules: lifecycle.Rules{TenantMax: 1}})
+		h := call(t.Context(), p, priority.Options{Tenant: "a"}).served(t)
+		capped := call(t.Context(), p, priority.Options{Tenant: "a"})
+		w.set(func(w *works) { w.createFails = errDown })
+		ctx, cancel := context.WithCancel(t.Context())
+		b := call(ctx, p, priority.Options{Tenant: "b"})
+		cancel()
+		if _ = b.refused(t); w.attempts() != 2 || capped.decided() {
+			t.Fatalf("%d attempts; the one at its cap is decided: %t", w.attempts(), capped.decided())
+		}
+		time.Sleep(time.Second) // after which the next may be tried
+		if in := p.NextRound(); in < time.Second {
+			t.Errorf("the keeper's next round is in %v", in)
+		}
+		h.Release()
+		capped.served(t).Release()
+	})
+}
+
+// The worst misuse of a cap: who holds all that its tenant may have, and asks for more, waits for itself.
+func TestWhoHoldsAllOfItsTenantsCapAndAsksForMoreIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, &works{}, lifecycle.Config[*thing]{Max: 8, AcquireTimeout: time.Second, Rules: lifecycle.Rules{TenantMax: 1}})
+		h := call(t.Context(), p, priority.Options{Tenant: "a"}).served(t)
+		second := call(t.Context(), p, priority.Options{Tenant: "a"})
+		err := second.refused(t)
+		if !near(second.waited, time.Second) || err.Refused.Reason != priority.Timeout || !err.Refused.Capped {
+			t.Errorf("after %v: %+v", second.waited, err.Refused)
+		}
+		if text := err.Error(); !strings.Contains(text, `tenant "a" (which holds as much as it may)`) {
+			t.Errorf("%s: does not say that it is the cap", text)
+		}
+		h.Release()
+	})
+}
+
+func TestASlowCallThatWaitedForItsShareIsToldSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, &works{}, lifecycle.Config[*thing]{
+			Max: 4, Min: 4, AcquireTimeout: time.Second, Rules: lifecycle.Rules{SlowAfter: time.Second},
+		})
+		if err := p.Initialize(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slow := priority.Options{Label: "slow"}
+		for range 3 {
+			h := call(t.Context(), p, slow).served(t)
+			time.Sleep(5 * time.Second)
+			h.Release()
+		}
+		call(t.Context(), p, priority.Options{Label: "quick"}).served(t).Release()
+		first := call(t.Context(), p, slow).served(t)
+		err := call(t.Context(), p, slow).refused(t)
+		if text := err.Error(); !err.Refused.Slow || !strings.Contains(text, "(one of the slow ones, which have a share only)") {
+			t.Errorf("%s: does not say why", text)
+		}
+		first.Release()
 	})
 }

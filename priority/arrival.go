@@ -22,7 +22,7 @@ func (s *Scheduler) arrive(w *Waiter) {
 	if s.shed != nil {
 		s.shed.vigils[w.class.rank()].arrive(w)
 	}
-	s.arm()
+	s.arm(w.since)
 }
 
 // cameBefore returns the last waiter that came no later than since, nil if there is none. It looks from both ends: a

@@ -1,7 +1,8 @@
 package priority
 
 // Enqueue puts w, just made, into the queue, and reports whether it did; if not, its caller is to be told w's refusal. If
-// the queue is full, somebody of a lower class is turned away, into b; if there is none, w is not queued.
+// the queue is full, or its tenant has as many waiting as it may, somebody else is turned away, into b, if the rules know whom; else
+// w is not queued.
 func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
 	rank := w.class.rank()
 	if s.shed != nil {
@@ -12,10 +13,11 @@ func (s *Scheduler) Enqueue(w *Waiter, b *Batch) bool {
 			return s.reject(w, TooLate)
 		}
 	}
-	if most := s.limits.TenantWaiting; most > 0 && w.tenant != "" && s.tenantWaiting(w.tenant) >= most {
+	most := s.limits.TenantWaiting
+	if most > 0 && w.tenant != "" && s.tenantWaiting(w.tenant) >= most && !s.evictOwn(w, b) {
 		return s.reject(w, TenantFull)
 	}
-	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) {
+	if s.limits.MaxWaiting > 0 && s.waiting >= s.limits.MaxWaiting && !s.evictBelow(rank, b) && !s.evictLonger(w, b) {
 		return s.reject(w, QueueFull)
 	}
 	s.classify(w)
@@ -68,6 +70,33 @@ func (s *Scheduler) evictBelow(rank int, b *Batch) bool {
 	if s.classes[rank].newestFirst && s.shed.vigils[rank].oldest != nil {
 		s.refuse(s.shed.vigils[rank].oldest, Evicted, nil, b)
 		return true
+	}
+	return false
+}
+
+// evictLonger turns away, of w's class, one of a tenant of whom more wait than of w's, w included: else a tenant who fills the
+// queue would have it for itself.
+func (s *Scheduler) evictLonger(w *Waiter, b *Batch) bool {
+	c := &s.classes[w.class.rank()]
+	if c.waiting == 0 {
+		return false
+	}
+	v := s.victim(c)
+	if v.line.flow == nil || v.line.waiting <= s.tenantWaiting(w.tenant)+1 {
+		return false
+	}
+	s.refuse(v, Evicted, nil, b)
+	return true
+}
+
+// evictOwn turns away one of w's tenant's, of the lowest class that is below w's.
+func (s *Scheduler) evictOwn(w *Waiter, b *Batch) bool {
+	t := s.flowOf(w.tenant)
+	for at := numLanes - 1; at > 2*w.class.rank()+1; at-- {
+		if l := &t.lines[at]; l.waiting > 0 {
+			s.refuse(l.head, Evicted, nil, b)
+			return true
+		}
 	}
 	return false
 }

@@ -37,7 +37,7 @@ const (
 	Canceled           // its context was canceled
 	Deadline           // its context's deadline passed
 	QueueFull          // came when the queue was full of callers no lower than itself
-	Evicted            // made room in a full queue for a higher class
+	Evicted            // made room in a full queue for a higher class, or for a tenant with fewer callers
 	Cleared            // turned away by Clear
 	Closed             // turned away by Close, or came after it
 	Unavailable        // what the permits stand for could not be had
@@ -99,12 +99,16 @@ type RefusedError struct {
 	Depth int
 	// Limit and InUse are the permits there are, and those that were out.
 	Limit, InUse int
+	// Capped says that it waited while its tenant held as many permits as it may ([Limits.TenantPermits]), and Slow that its label
+	// is of the slow ones, which have a share of the permits only ([Limits.SlowAfter]): it may have waited although others were free.
+	Capped, Slow bool
 	// Cause is what lies behind the refusal, if anything: the context's cause, the reason given to Clear, or why the
 	// thing that permits stand for could not be had.
 	Cause error
 	// RetryAfter is when it is worth while to come again, for one that was turned away because there was too much to do: by
-	// Shed, TooLate, QueueFull or Evicted. It is a guess, and another one for each caller, so that they do not all come
-	// at the same time. Zero is not known.
+	// Shed, TooLate, QueueFull, TenantFull or Evicted. It is a guess, of a minute and a half at most, and another one for each
+	// caller, so that they do not all come at the same time. Zero is not known: without [Limits.Shedding], caps or tenants
+	// nobody reckons what calls take.
 	RetryAfter time.Duration
 }
 
@@ -114,8 +118,14 @@ func (e *RefusedError) Error() string {
 	if e.Label != "" {
 		s += fmt.Sprintf(", label %q", e.Label)
 	}
+	if e.Slow {
+		s += " (one of the slow ones, which have a share only)"
+	}
 	if e.Tenant != "" {
 		s += fmt.Sprintf(", tenant %q", e.Tenant)
+	}
+	if e.Capped {
+		s += " (which holds as much as it may)"
 	}
 	s += fmt.Sprintf(", %d of %d in use, %d waiting", e.InUse, e.Limit, e.Depth)
 	if e.RetryAfter > 0 {
@@ -140,7 +150,7 @@ func (e *RefusedError) what() string {
 	case TenantFull:
 		return "refused, its tenant has as many waiting as it may"
 	case Evicted:
-		return "turned away for a higher class, the queue is full"
+		return "turned away for one who goes before it, the queue is full"
 	case Cleared:
 		return "turned away, the queue was cleared"
 	case Closed:

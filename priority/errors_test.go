@@ -30,7 +30,7 @@ func TestRefusalMatchesItsReasonAndNothingElse(t *testing.T) {
 		{priority.Canceled, []error{context.Canceled}, false, "canceled by the caller"},
 		{priority.Deadline, []error{context.DeadlineExceeded}, true, "the caller's deadline passed"},
 		{priority.QueueFull, []error{priority.ErrQueueFull}, false, "the queue is full"},
-		{priority.Evicted, []error{priority.ErrQueueFull}, false, "turned away for a higher class"},
+		{priority.Evicted, []error{priority.ErrQueueFull}, false, "turned away for one who goes before it, the queue is full"},
 		{priority.Cleared, []error{priority.ErrCleared}, false, "the queue was cleared"},
 		{priority.Closed, []error{priority.ErrClosed}, false, "closed"},
 		{priority.Unavailable, []error{priority.ErrUnavailable}, false, "unavailable"},

@@ -14,14 +14,15 @@ func (s *Scheduler) Expire(now Time, b *Batch) {
 			s.refuse(w, Timeout, nil, b)
 		}
 	}
-	s.arm()
+	s.arm(now)
 }
 
 // arm sees to it that the alarm rings no later than the oldest waiter expires. One timer serves them all: a timer a
 // waiter would double what a waiter costs, and they expire in the order they came. It may ring early, for one that has
-// left since; then it is set anew, which is cheaper than setting it whenever the queue's head changes.
-func (s *Scheduler) arm() {
-	at := s.alarmDue()
+// left since; then it is set anew, which is cheaper than setting it whenever the queue's head changes. judged is when it was last
+// looked whether somebody may go, or earlier.
+func (s *Scheduler) arm(judged mono.Time) {
+	at := s.alarmDue(judged)
 	if at == 0 || s.alarmAt != 0 && s.alarmAt <= at {
 		return
 	}
@@ -35,8 +36,9 @@ func (s *Scheduler) arm() {
 }
 
 // alarmDue returns when the alarm is to ring: when the oldest waiter expires, or when slow calls may have more than their
-// share, if that is earlier; 0 is never.
-func (s *Scheduler) alarmDue() mono.Time {
+// share, if that is earlier; 0 is never. If that was so already when it was last looked, something else keeps them waiting; if
+// it has become so since, the alarm is to ring at once.
+func (s *Scheduler) alarmDue(judged mono.Time) mono.Time {
 	var at mono.Time
 	if s.oldest == nil {
 		return 0
@@ -45,7 +47,7 @@ func (s *Scheduler) alarmDue() mono.Time {
 		at = s.oldest.since.Add(s.limits.MaxWait)
 	}
 	if s.limits.SlowAfter > 0 && s.quickAt != 0 && s.slowWaits() {
-		if due := s.slowAt(); (at == 0 || due < at) && due > mono.Now() {
+		if due := s.slowAt(); (at == 0 || due < at) && due > judged {
 			at = due
 		}
 	}

@@ -3,7 +3,7 @@ package priority
 import "hash/maphash"
 
 const (
-	// maxTenants is how many tenants a scheduler tells apart at a time; those beyond share lines.
+	// maxTenants is how many tenants a scheduler tells apart at a time, and those with a weight of their own; others share lines.
 	maxTenants = 1024
 	// Shuffle sharding, as in the API server of Kubernetes: each tenant is dealt a hand of the lines, by its name, and joins
 	// the shortest of them, so that a tenant with many calls fills its own hand, and another has hardly ever the same.
@@ -62,7 +62,7 @@ func (s *Scheduler) flowOf(tenant string) *flow {
 		}
 	}
 	s.prune(len(f.named) >= maxTenants)
-	if len(f.named) >= maxTenants {
+	if _, weighted := s.limits.TenantWeights[tenant]; len(f.named) >= maxTenants && !weighted {
 		return f.deal(tenant)
 	}
 	t := f.spare
@@ -82,7 +82,7 @@ func (s *Scheduler) weightOf(tenant string) float64 {
 	return 1
 }
 
-// deal returns the shortest of the shards that tenant was dealt.
+// deal returns the shortest of the shards that tenant was dealt, of those that may have one more if there is any.
 func (f *flows) deal(tenant string) *flow {
 	if f.shards == nil {
 		f.shards = new([shards]flow)
@@ -103,7 +103,8 @@ func (f *flows) deal(tenant string) *flow {
 		}
 		copy(dealt[at+1:n+1], dealt[at:n])
 		dealt[at] = card
-		if t := &f.shards[card]; best == nil || t.waiting < best.waiting {
+		t := &f.shards[card]
+		if best == nil || t.full == best.full && t.waiting < best.waiting || best.full && !t.full {
 			best = t
 		}
 	}

@@ -23,15 +23,17 @@ func (s *Scheduler) fill(t *flow) {
 	}
 }
 
-// refill looks at all flows anew, since what they may hold, or their weight, has changed.
+// refill looks at all flows anew, since what they may hold, or their weight, has changed. What a tenant owes stays as much time: it
+// is further from its turn, or nearer, by its new weight.
 func (s *Scheduler) refill() {
 	look := func(t *flow, weight float64) {
+		old := t.weight
+		t.weight = weight
 		for i := range t.lines {
-			if l := &t.lines[i]; l.at > 0 {
-				l.lane.weight += weight - t.weight
+			if l := &t.lines[i]; l.lane != nil && old != weight && l.tag > l.lane.clock {
+				l.lane.rescale(l, old/weight)
 			}
 		}
-		t.weight = weight
 		s.fill(t)
 	}
 	for name, t := range s.flows.named {

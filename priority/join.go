@@ -43,7 +43,11 @@ func (s *Scheduler) join(w *Waiter) {
 func (s *Scheduler) joinFront(w *Waiter) {
 	if s.limits.TenantPermits > 0 && w.tenant != "" {
 		l := s.lineOf(w)
-		l.pushFront(w)
+		if l.lane.class.newestFirst {
+			l.pushBack(w)
+		} else {
+			l.pushFront(w)
+		}
 		s.joined(l, w)
 		return
 	}

@@ -2,13 +2,14 @@ package priority
 
 import "github.com/poolsql/poolsql/internal/mono"
 
-// A lane is a queue in which tenants share by the time that they use: start-time fair queuing (Goyal, Vin and Cheng, 1996),
-// with a clock that moves on with each grant, as in WF²Q+ (Bennett and Zhang, 1997), so that tenants who come for the first
-// time, one after the other, cannot keep those waiting who are there.
+// A lane is a queue in which tenants share by the time that they use: start-time fair queuing (Goyal, Vin and Cheng, 1996).
 //
 // Each line has a tag, the time that its tenant has had, divided by its weight. The line with the lowest goes next, and its
-// tag grows by what the call is expected to take; when the permit is back, it is corrected by what it did take. A tenant who
-// comes back after a while begins at the lane's clock: it has no claim to what it did not use. It holds no lock.
+// tag grows by what the call is expected to take; when the permit is back, it is corrected by what it did take. The clock is
+// the highest tag with which a line was served. A tenant who comes back after a while begins there, and half a call later: it has
+// no claim to what it did not use, and tenants who come for the first time, one after the other, cannot keep those waiting
+// who are there. The clock does not go by what calls take, or are expected to: whoever waits all the time would be behind it
+// after each one that took longer, and go before all who come, for as long. It holds no lock.
 type lane struct {
 	class *classQueue
 	rank  int
@@ -16,8 +17,8 @@ type lane struct {
 
 	front  line    // of those who go before all others, whoever's turn it is; not in the heap
 	heap   []*line // those with waiters who may go, the next to be served first
-	weight float64 // of these lines, together
-	clock  float64 // no tag of a line that enters is lower
+	clock  float64 // no tag of a line that enters is lower; it never goes back
+	step   float64 // half of what a call typically takes, in ns
 	most   float64 // no tag is higher
 	moved  mono.Time
 	enters uint64
@@ -52,10 +53,9 @@ func (q *lane) first() *Waiter {
 func (q *lane) enter(l *line) {
 	q.enters++
 	l.came = q.enters
-	l.tag = max(l.tag, q.clock)
+	l.tag = max(l.tag, q.clock+q.step/max(1, l.flow.weight))
 	q.heap = append(q.heap, l)
 	l.at = len(q.heap)
-	q.weight += l.flow.weight
 	q.up(l)
 }
 
@@ -71,10 +71,6 @@ func (q *lane) exit(l *line) {
 		q.fix(moved)
 	}
 	l.at = 0
-	q.weight -= l.flow.weight
-	if last == 0 {
-		q.weight = 0 // whatever was lost by rounding
-	}
 }
 
 // fix moves l to its place.
@@ -121,10 +117,13 @@ func (q *lane) down(l *line) {
 	l.at = i + 1
 }
 
-// charge books guess, in ns, for a grant to l, and moves the clock on. l is in the heap, still.
-func (q *lane) charge(l *line, guess float64) {
-	q.clock += guess / q.weight
+// charge books guess, in ns, for a grant to l, which is in the heap, still, and returns how much of it was, at least 1: what is
+// not booked, since l owes as much as it may, must not be given back either.
+func (q *lane) charge(l *line, guess float64) float32 {
+	q.clock = max(q.clock, l.tag)
+	before := l.tag
 	q.owe(l, guess)
+	return float32(max(1, (l.tag-before)*l.flow.weight))
 }
 
 // owe adds ns to what l has had.
@@ -134,8 +133,14 @@ func (q *lane) owe(l *line, ns float64) {
 	if l.at > 0 {
 		q.fix(l)
 	}
-	if len(q.heap) > 0 {
-		q.clock = max(q.clock, q.heap[0].tag)
+}
+
+// rescale multiplies by how much l is ahead of the clock.
+func (q *lane) rescale(l *line, factor float64) {
+	l.tag = q.clock + (l.tag-q.clock)*factor
+	q.most = max(q.most, l.tag)
+	if l.at > 0 {
+		q.fix(l)
 	}
 }
 

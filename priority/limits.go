@@ -20,8 +20,8 @@ type Limits struct {
 	// AgingShare bounds starvation: a class that waits while higher ones are served gets one in so many of the grants.
 	// Negative is strict priority, under which a lower class may wait for ever. Defaults to DefaultAgingShare.
 	AgingShare int
-	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class that waits makes room,
-	// unless none is lower than the newcomer's, who is then refused. Zero is no limit.
+	// MaxWaiting is how many callers may wait at once. When one more comes, the lowest class that waits makes room; if none is
+	// lower than the newcomer's, a tenant with more callers than the newcomer's; else the newcomer is refused. Zero is no limit.
 	MaxWaiting int
 	// MaxWait is how long a caller may wait. Zero is no limit but its context.
 	MaxWait time.Duration
@@ -33,7 +33,8 @@ type Limits struct {
 	// TenantPermits is how many permits one tenant may hold at once, even if others are free. Zero is no limit. Callers
 	// without a tenant have none.
 	TenantPermits int
-	// TenantWaiting is how many calls of one tenant may wait at once. Zero is no limit but MaxWaiting.
+	// TenantWaiting is how many calls of one tenant may wait at once. When one more comes, one of the tenant's that is of a lower
+	// class makes room; if there is none, the newcomer is refused. Zero is no limit but MaxWaiting.
 	TenantWaiting int
 	// SlowAfter, above zero, says that calls with a label whose calls take longer than this in the mean are slow. All of
 	// them together may hold SlowShare percent of the permits, one at least. They may have more while nobody else comes: when

@@ -69,6 +69,7 @@ type model struct {
 	front   [NumClasses][]*person  // goes before the lines
 	lines   [NumClasses][]*queueOf // of all tenants who ever came
 	clock   [NumClasses]float64
+	step    [NumClasses]float64
 	most    [NumClasses]float64
 	moved   [NumClasses]mono.Time
 	enters  int
@@ -125,7 +126,7 @@ func (m *model) enqueue(p *person) (who *person, why Reason) {
 		for low > rank && m.waitingOf(low) == 0 {
 			low--
 		}
-		if low == rank {
+		if low == rank && !m.longer(p) {
 			m.refused[rank][QueueFull]++
 			return p, QueueFull
 		}
@@ -144,11 +145,27 @@ func (m *model) enqueue(p *person) (who *person, why Reason) {
 			m.clock[rank] = max(m.clock[rank], m.most[rank])
 		}
 		m.enters++
-		l.came, l.tag = m.enters, max(l.tag, m.clock[rank])
+		l.came, l.tag = m.enters, max(l.tag, m.clock[rank]+m.step[rank]/max(1, m.weight(l.tenant)))
 	}
 	l.people = append(l.people, p)
 	m.arrive(p)
 	return who, why
+}
+
+// longer reports whether more of a tenant wait in p's class than would of p's in all.
+func (m *model) longer(p *person) bool {
+	own, most := 0, 0
+	for rank := range NumClasses {
+		for _, l := range m.lines[rank] {
+			if l.tenant == p.tenant {
+				own += len(l.people)
+			}
+			if rank == p.class.rank() {
+				most = max(most, len(l.people))
+			}
+		}
+	}
+	return most > own+1
 }
 
 // sharing returns the lines with waiters.
@@ -162,6 +179,25 @@ func (m *model) sharing(rank int) []*queueOf {
 	return all
 }
 
+// set changes the limits.
+func (m *model) set(l Limits) {
+	old := make(map[*queueOf]float64)
+	for rank := range NumClasses {
+		for _, q := range m.lines[rank] {
+			old[q] = m.weight(q.tenant)
+		}
+	}
+	m.limits = l
+	for rank := range NumClasses {
+		for _, q := range m.lines[rank] {
+			if weight := m.weight(q.tenant); weight != old[q] && q.tag > m.clock[rank] {
+				q.tag = m.clock[rank] + (q.tag-m.clock[rank])*(old[q]/weight)
+				m.most[rank] = max(m.most[rank], q.tag)
+			}
+		}
+	}
+}
+
 func (m *model) weight(tenant string) float64 {
 	if w, ok := m.limits.TenantWeights[tenant]; ok {
 		return w
@@ -169,34 +205,23 @@ func (m *model) weight(tenant string) float64 {
 	return 1
 }
 
-// sum is the weight of all tenants who wait.
-func (m *model) sum(rank int) float64 {
-	sum := 0.0
-	for _, l := range m.sharing(rank) {
-		sum += m.weight(l.tenant)
-	}
-	return sum
-}
-
 // charge books what p is expected to take, before it leaves its line.
 func (m *model) charge(p *person) {
 	rank, l := p.class.rank(), m.line(p)
-	p.guess = 1e6
+	p.guess, m.step[rank] = 1e6, 1e6/2
 	if m.cost.uses >= 8 {
-		p.guess = max(m.cost.mean, 1)
+		p.guess, m.step[rank] = max(m.cost.mean, 1), m.cost.typical/2
 	}
-	p.guess = float64(float32(p.guess))
-	m.clock[rank] += p.guess / m.sum(rank)
+	m.clock[rank] = max(m.clock[rank], l.tag)
+	before := l.tag
 	m.owe(rank, l, p.guess)
+	p.guess = float64(float32(max(1, (l.tag-before)*m.weight(l.tenant))))
 }
 
 func (m *model) owe(rank int, l *queueOf, ns float64) {
 	w := m.weight(l.tenant)
 	l.tag = min(l.tag+ns/w, m.clock[rank]+10e9/w)
 	m.most[rank] = max(m.most[rank], l.tag)
-	if all := m.sharing(rank); len(all) > 0 {
-		m.clock[rank] = max(m.clock[rank], m.next1(all).tag)
-	}
 }
 
 // next1 returns the line whose turn it is.
@@ -220,11 +245,7 @@ func (m *model) release(p *person, used time.Duration) {
 	if p.guess == 0 {
 		return
 	}
-	more := float64(max(used, 0)) - p.guess
-	if sum := m.sum(rank); more > 0 && sum > 0 {
-		m.clock[rank] += more / max(sum, 1)
-	}
-	m.owe(rank, m.line(p), more)
+	m.owe(rank, m.line(p), float64(max(used, 0))-p.guess)
 }
 
 func (m *model) enqueueFront(p *person) {

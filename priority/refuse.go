@@ -7,6 +7,7 @@ func (s *Scheduler) Leave(w *Waiter, reason Reason) bool {
 		return false
 	}
 	c := w.line.lane.class
+	s.missed(w)
 	s.part(w)
 	w.depth = int32(s.waiting)
 	s.depart(w)
@@ -22,6 +23,7 @@ func (w *Waiter) Settle() { <-w.wake }
 // refuse turns away w, which is queued, and adds it to b.
 func (s *Scheduler) refuse(w *Waiter, reason Reason, cause error, b *Batch) {
 	c := w.line.lane.class
+	s.missed(w)
 	s.part(w)
 	w.depth = int32(s.waiting)
 	s.depart(w)

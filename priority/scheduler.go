@@ -72,15 +72,17 @@ func (s *Scheduler) SetLimits(l Limits) {
 	s.limits = l.withDefaults()
 	s.arrange()
 	s.setRules()
-	s.arm()
+	s.arm(mono.Now())
 }
 
 // Grow adds delta, which may be negative, to the limit. The owner calls Next afterwards.
 func (s *Scheduler) Grow(delta int) {
 	s.limits.Permits += delta
 	s.arrange()
-	if delta > 0 {
-		s.refresh()
+	if s.limits.Permits > 0 && s.limits.Permits <= delta {
+		s.restart()
+	} else {
+		s.grown()
 	}
 }
 
@@ -176,7 +178,7 @@ func (s *Scheduler) Next(now Time, b *Batch) *Waiter {
 		q := s.pick(now)
 		if q == nil {
 			if s.limits.SlowAfter > 0 {
-				s.arm() // for the slow ones, if it is they who wait: when they may go has moved with each quick one
+				s.arm(now) // for the slow ones, if it is they who wait: when they may go has moved with each quick one
 			}
 			return nil
 		}

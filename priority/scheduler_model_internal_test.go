@@ -105,7 +105,7 @@ func (s *story) step() {
 	case n < 98:
 		l := s.limits()
 		s.did("set %+v", l)
-		s.model.limits = l
+		s.model.set(l)
 		s.sched.SetLimits(l)
 	default:
 		s.refuseAll()

@@ -87,8 +87,8 @@ func (s *Semaphore) admitNoted(o *Options) (Permit, bool) {
 }
 
 // Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
-// comes. It fails with a [*RefusedError] when ctx ends first, when the longest wait has passed, when the queue is full,
-// or when Clear or Close turned it away; nothing is held then.
+// comes. It fails with a [*RefusedError] when ctx ends first, when the longest wait has passed, when the queue, or its
+// tenant's part of it, is full, when there is overload ([Limits.Shedding]), or when Clear or Close turned it away; nothing is held then.
 func (s *Semaphore) Acquire(ctx context.Context) (Permit, error) {
 	o, _ := FromContext(ctx)
 	if ctx.Err() != nil {

@@ -20,8 +20,8 @@ const (
 	ShedDryRun
 	// ShedOn keeps queues short when they would only grow. As long as a class's own queue says that it is overloaded, the
 	// last to come is the first to be served, and who has waited for long is turned away ([Shed]): Low soon, Normal later,
-	// High never. A caller whose deadline is nearer than what a call like his takes is turned away at once ([TooLate]),
-	// whether or not there is overload.
+	// High never. A caller who has to wait, and whose deadline is nearer than what a call like his takes, is turned away at
+	// once ([TooLate]), whether or not there is overload.
 	ShedOn
 	numSheddings
 )
@@ -73,6 +73,9 @@ const (
 	// lateTrial lets one in so many of those through who would come too late, so that an estimate that is too high is
 	// corrected by what they take.
 	lateTrial = 16
+	// allOff is how many mean distances less than typical a call without a label takes, of which no more is known than what all calls
+	// take: next to nothing less if they are all alike, and nothing can be said if they are not.
+	allOff = 2
 	// stillShed: a class of which more than one in so many was turned away in an interval is overloaded still, though its
 	// queue may have been empty at an instant, which is what turning them away is for.
 	stillShed = 20
@@ -98,6 +101,7 @@ type vigil struct {
 	overloaded     bool
 	limit          time.Duration // the age to be turned away at; drawn anew for each
 	came, shed     int           // in this interval
+	permits        int           // when it began
 	would          [numReasons]uint64
 }
 
@@ -120,18 +124,33 @@ func (s *Scheduler) setShedding(mode Shedding) {
 	for rank := range s.classes {
 		s.classes[rank].newestFirst = s.shed.on && s.shed.vigils[rank].overloaded
 	}
-	s.refresh()
+	s.grown()
 }
 
-// refresh makes the watch begin anew: what went before says nothing about what comes, for somebody began or ceased to keep
-// everybody waiting, or there are more permits than there were.
-func (s *Scheduler) refresh() {
+// restart makes the watch begin anew, as if those who wait had come now: nobody could be served until now, whatever the load.
+func (s *Scheduler) restart() {
 	if s.shed == nil {
 		return
 	}
 	now := mono.Now()
+	s.shed.fresh = now
 	for rank := range s.shed.vigils {
-		s.shed.vigils[rank].begin(now, s.shedInterval())
+		s.shed.vigils[rank].overloaded, s.classes[rank].newestFirst = false, false
+		s.begin(rank, now)
+	}
+}
+
+// grown makes the watch of each class begin anew if there are more permits than it began with: what went before says nothing
+// about what comes. Where a permit only takes the place of one that was lost since, it goes on: permits that come and go
+// would else keep it from ever coming to an end.
+func (s *Scheduler) grown() {
+	if s.shed == nil {
+		return
+	}
+	for rank := range s.shed.vigils {
+		if s.limits.Permits > s.shed.vigils[rank].permits {
+			s.begin(rank, mono.Now())
+		}
 	}
 }
 
@@ -161,10 +180,12 @@ func (v *vigil) depart(w *Waiter) {
 	w.elder, w.junior = nil, nil
 }
 
-func (v *vigil) begin(now mono.Time, interval time.Duration) {
-	v.ends = now.Add(jitter(interval))
+// begin begins an interval of the watch of a class.
+func (s *Scheduler) begin(rank int, now mono.Time) {
+	v := &s.shed.vigils[rank]
+	v.ends = now.Add(jitter(s.shedInterval()))
 	v.least = -1
-	v.came, v.shed = 0, 0
+	v.came, v.shed, v.permits = 0, 0, s.limits.Permits
 }
 
 // jitter returns d, or up to a quarter less or more: programs that began together shall not turn callers away together.
@@ -209,7 +230,7 @@ func (s *Scheduler) observe(rank int, now mono.Time) {
 	}
 	target := s.shedTarget()
 	if delay <= target && !v.overloaded || s.permits == 0 || !s.costs.all.known() {
-		v.begin(now, s.shedInterval())
+		s.begin(rank, now)
 		return
 	}
 	if now < v.ends {
@@ -218,7 +239,7 @@ func (s *Scheduler) observe(rank int, now mono.Time) {
 	long := delay == 0 && now.Sub(v.ends) > s.shedInterval() // since anything happened
 	v.overloaded = v.least > target || v.shed*stillShed > v.came && !long
 	s.classes[rank].newestFirst = v.overloaded && s.shed.on
-	v.begin(now, s.shedInterval())
+	s.begin(rank, now)
 	v.limit = jitter(time.Duration(shedAfter[rank]) * target)
 }
 
@@ -244,7 +265,17 @@ func (s *Scheduler) tooLate(w *Waiter, now mono.Time) bool {
 		return false
 	}
 	c := s.costs.learned(w.kind)
-	if c == nil || float64(w.ends.Sub(now)) >= c.typical {
+	if c == nil || w.traits&trial != 0 {
+		return false
+	}
+	need := c.typical
+	if c == &s.costs.all {
+		if w.kind != "" {
+			return false // it is another kind of call, of which nothing is known
+		}
+		need -= allOff * c.off
+	}
+	if float64(w.ends.Sub(now)) >= need {
 		return false
 	}
 	if !s.shed.on {
@@ -255,7 +286,11 @@ func (s *Scheduler) tooLate(w *Waiter, now mono.Time) bool {
 		return false
 	}
 	s.shed.trials++
-	return s.shed.trials%lateTrial != 0
+	if s.shed.trials%lateTrial == 0 {
+		w.traits |= trial
+		return false
+	}
+	return true
 }
 
 // note counts w, who leaves the queue, if ShedOn would have turned it away.
@@ -268,14 +303,25 @@ func (s *Scheduler) note(w *Waiter, now mono.Time) {
 	}
 }
 
+// missed notes of w, who leaves the queue without a permit, and is in its line still, what its refusal tells, and counts it for a dry
+// run.
+func (s *Scheduler) missed(w *Waiter) {
+	if t := w.line.flow; t != nil && t.full {
+		w.traits |= capped
+	}
+	if s.shed != nil && !s.shed.on {
+		s.note(w, mono.Now())
+	}
+}
+
 // comeBack returns when one who is turned away should come again: when those who wait now have been served, and not all
 // at the same time. 0 is not known.
 func (s *Scheduler) comeBack() time.Duration {
 	if s.costs == nil || !s.costs.all.known() {
 		return 0
 	}
-	queue := time.Duration(s.costs.all.mean * float64(s.waiting+1) / float64(max(1, s.limits.Permits)))
-	wait := min(max(queue, s.shedInterval()), time.Minute)
+	queue := s.costs.all.mean * float64(s.waiting+1) / float64(max(1, s.limits.Permits))
+	wait := max(time.Duration(min(queue, float64(time.Minute))), min(s.shedInterval(), time.Minute))
 	return wait + time.Duration(rand.Float64()/2*float64(wait))
 }
 

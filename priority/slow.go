@@ -42,7 +42,8 @@ func (s *Scheduler) slowRoom(now mono.Time) bool {
 }
 
 func (s *Scheduler) slowMost() int {
-	return max(1, s.limits.Permits*cmp.Or(s.limits.SlowShare, DefaultSlowShare)/100)
+	share, permits := cmp.Or(s.limits.SlowShare, DefaultSlowShare), s.limits.Permits
+	return max(1, permits/100*share+permits%100*share/100)
 }
 
 // slowAt is when slow calls may have more than their share, if nobody else comes.

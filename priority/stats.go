@@ -18,7 +18,8 @@ type ClassStats struct {
 	Refused map[Reason]uint64
 	// Overloaded says that more comes than goes: see [Limits.Shedding].
 	Overloaded bool
-	// WouldRefuse is how many ShedDryRun let wait that ShedOn would have turned away, by reason, since it was last set.
+	// WouldRefuse is how many ShedDryRun let wait that ShedOn would have turned away, by reason, since Shedding was last
+	// ShedOff.
 	// It is a little different from what ShedOn does, as whoever it would turn away is in the way of others here.
 	WouldRefuse map[Reason]uint64
 }

@@ -1,7 +1,5 @@
 package priority
 
-import "github.com/poolsql/poolsql/internal/mono"
-
 // Suspend makes s grant nothing until Resume. Permits that are out stay out and come back as ever; whoever comes waits,
 // and expires, leaves or is turned away as ever.
 func (s *Scheduler) Suspend() {
@@ -13,10 +11,7 @@ func (s *Scheduler) Suspend() {
 func (s *Scheduler) Resume() {
 	s.paused = false
 	s.arrange()
-	if s.shed != nil {
-		s.shed.fresh = mono.Now()
-		s.refresh()
-	}
+	s.restart()
 }
 
 // Suspended reports whether s grants nothing.

@@ -53,10 +53,8 @@ func TestATimeThatWasSuspendedDoesNotCountAsDelay(t *testing.T) {
 	s.Init(Limits{Permits: 1, Shedding: ShedOn}, func() {})
 	defer s.Stop()
 	for range costKnown {
-		s.costs.learn("", 10*time.Millisecond)
+		s.costs.learn("", "", 10*time.Millisecond)
 	}
-	vigil := &s.shed.vigils[Low.rank()]
-	vigil.overloaded, vigil.limit = true, 20*time.Millisecond // as it was before
 	s.Suspend()
 	var b Batch
 	long := NewWaiter(context.Background(), &Options{Class: Low}, Now().Add(-10*time.Second))
@@ -64,6 +62,8 @@ func TestATimeThatWasSuspendedDoesNotCountAsDelay(t *testing.T) {
 	s.Enqueue(long, &b)
 	s.Resume()
 	resumed := s.shed.fresh
+	vigil := &s.shed.vigils[Low.rank()]
+	vigil.overloaded, vigil.limit = true, 20*time.Millisecond // again
 	late := NewWaiter(context.Background(), &Options{Class: Low}, resumed.Add(5*time.Millisecond))
 	defer late.Free()
 	s.Enqueue(late, &b)

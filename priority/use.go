@@ -83,11 +83,7 @@ func (s *Scheduler) reckon(u Use, label, statement string, used time.Duration) {
 	}
 	t.uses--
 	if l := &t.lines[u.rank]; u.guess > 0 && l.lane != nil {
-		more := float64(max(used, 0)) - float64(u.guess)
-		if more > 0 && l.lane.weight > 0 {
-			l.lane.clock += more / max(l.lane.weight, 1)
-		}
-		l.lane.owe(l, more)
+		l.lane.owe(l, float64(max(used, 0))-float64(u.guess))
 	}
 	s.fill(t)
 	s.idle(t)
@@ -122,8 +118,11 @@ func (s *Scheduler) book(w *Waiter, now Time) {
 		if c := s.costs.estimate(w.kind); c != nil {
 			guess = max(c.mean, 1)
 		}
-		u.guess = float32(guess)
-		q.charge(w.line, float64(u.guess))
+		q.step = guessUnknown / 2
+		if s.costs.all.known() {
+			q.step = min(s.costs.all.typical, debtMost) / 2
+		}
+		u.guess = q.charge(w.line, guess)
 	}
 	s.fill(t)
 }

@@ -27,6 +27,8 @@ const (
 	particular                    // has an affinity key or an owner
 	noted                         // counted as one who would have been turned away
 	slowly                        // its label is of those that take long
+	trial                         // is served although it would be too late
+	capped                        // its tenant held as many permits as it may when it was turned away or left
 )
 
 // A Waiter is one caller's place in a [Scheduler]'s queue. Waiters are recycled: its caller gives it back with Free,
@@ -42,7 +44,7 @@ type Waiter struct {
 	state        waiterState
 	reason       Reason
 	class        Class  // fixed from NewWaiter on
-	traits       traits // fixed from NewWaiter on
+	traits       traits // the first two are fixed from NewWaiter on
 	depth        int32  // how many waited when it was turned away
 	line         *line
 	next, prev   *Waiter // its neighbors in the line; once off the queue, next chains a Batch
@@ -151,6 +153,7 @@ func (w *Waiter) Refusal(ctx context.Context, o *Options) *RefusedError {
 		Reason: w.reason, Class: o.Class, Tenant: o.Tenant, Label: o.Label,
 		Waited: mono.Since(w.since), Depth: int(w.depth), RetryAfter: w.retry,
 	}
+	e.Capped, e.Slow = w.traits&capped != 0, w.traits&slowly != 0
 	if w.state == refused {
 		e.Cause, _ = w.value.(error)
 	}
