@@ -24,7 +24,7 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 			return false, err
 		}
 		res, err = c.exec(ctx, query, args, st)
-		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) { // the server refused the plan before it ran anything
+		if c.notePlan(query, err) && !s.inTx && c.avoid(ctx, query) { // the server refused the plan before it ran anything
 			c.rearm()
 			res, err = c.exec(ctx, query, args, st)
 		}
@@ -67,7 +67,7 @@ func (s *Session) run(
 			return false, err
 		}
 		r, err := c.query(ctx, query, args, st)
-		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) {
+		if c.notePlan(query, err) && !s.inTx && c.avoid(ctx, query) {
 			c.rearm()
 			r, err = c.query(ctx, query, args, st)
 		}
