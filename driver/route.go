@@ -107,8 +107,8 @@ func (s *Session) acquire(ctx context.Context, call Call) (lifecycle.Handle[*Con
 // noteWrite notes that the operation that has ended may have written something, for the calls that must see it. Whether it
 // failed does not matter: that may be all that failed.
 func (s *Session) noteWrite(o *priority.Options, call Call) {
-	if o == nil || o.ReadOnly || s.inTx {
-		return // what a transaction has written is there when it ends
+	if o == nil || o.Bookmark == nil && o.Owner == nil || o.ReadOnly || s.inTx {
+		return // nobody asks, or it is there when the transaction ends
 	}
 	switch call.Kind {
 	case OpCommit:
