@@ -75,12 +75,20 @@ func TestARefusedSettingBeforeAStalePlanLeavesTheNextStatementItsAnswer(t *testi
 	if _, err := db.ExecContext(priority.WithTenant(ctx, "nonsense"), query, 1); err == nil || strings.Contains(err.Error(), "42703") {
 		t.Errorf("a setting that the server refuses: %v", err)
 	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
 	for n := range 5 {
 		var got, is int
-		err := db.QueryRowContext(ctx, "select $1::int, 1", n).Scan(&got, &is)
+		err := tx.QueryRowContext(ctx, "select $1::int, 1", n).Scan(&got, &is)
 		if err != nil || got != n || is != 1 {
 			t.Fatalf("statement %d has the answer %d, %v", n, got, err)
 		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Error(err)
 	}
 	exec(t, db, ctx, "alter table wide rename b to a")
 	exec(t, db, ctx, query, 1)

@@ -65,7 +65,7 @@ var impure = set(`
 	pg_cancel_backend pg_terminate_backend pg_reload_conf pg_rotate_logfile pg_promote pg_switch_wal pg_create_restore_point
 	lowrite query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml ts_stat ts_rewrite
 	setseed pg_nextoid pg_import_system_collations pg_log_backend_memory_contexts pg_start_backup pg_stop_backup
-	gin_clean_pending_list pg_extension_config_dump pg_sync_replication_slots pg_stat_statements_reset
+	gin_clean_pending_list loread pg_rotate_logfile_old pg_stop_making_pinned_objects pg_extension_config_dump pg_sync_replication_slots pg_stat_statements_reset
 `)
 
 // impurePrefixes are what the names of whole families of such functions begin with.
