@@ -133,6 +133,15 @@ type Config struct {
 	// SlowShare is that percentage. Defaults to 25.
 	SlowShare int
 
+	// CostByStatement has calls without a label told apart by the text of their statement, where it is learned what calls take:
+	// for tenants' shares, for refusing who cannot be done in time, and for SlowThreshold. Transactions without a label stay
+	// together, since their first statement is BEGIN. It is for programs whose statements have their values in arguments: a
+	// text that is new each time is never known.
+	CostByStatement bool
+	// CostFromPlan has the server asked, by EXPLAIN, what a statement will take of whose label or text nothing is known yet,
+	// so that the first slow ones are found out before they have filled the pool. See package connector.
+	CostFromPlan bool
+
 	// CoalesceMaxWaiters is how many calls may share one execution, of those that asked for it by
 	// priority.WithCoalescing. Defaults to DefaultCoalesceMaxWaiters; -1 has every call run by itself, whatever it asked for.
 	CoalesceMaxWaiters int

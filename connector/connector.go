@@ -30,10 +30,11 @@ type Connector struct {
 	watch     watch
 	bouncer   bouncer
 	warming   atomic.Int32 // Warmups under way
-	routes    *routes      // nil where there are none
-	isRoute   bool         // it is the pool of a route of another connector, whose observers it has
-	replica   bool         // it is a route to a replica
-	suspected func()       // of a route's pool: called when its connections are suspect; nil otherwise
+	plans     planner
+	routes    *routes // nil where there are none
+	isRoute   bool    // it is the pool of a route of another connector, whose observers it has
+	replica   bool    // it is a route to a replica
+	suspected func()  // of a route's pool: called when its connections are suspect; nil otherwise
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
 	// to add, and never together with another lock.
@@ -65,6 +66,7 @@ func newConnector(resolved *Config, observers *lifecycle.Observers) *Connector {
 	c.bouncer.init(resolved, c.observers)
 	c.current.Store(newEdition(resolved, nil, &c.bouncer))
 	c.watch.connector = c
+	c.plans.connector = c
 	pool := lifecycle.Config[*pooldriver.Conn]{
 		Name:   resolved.Name,
 		Create: c.open,
@@ -293,6 +295,7 @@ func (c *Connector) Done() <-chan struct{} {
 type source struct{ c *Connector }
 
 func (s source) Acquire(ctx context.Context, req *lifecycle.Request) (lifecycle.Handle[*pooldriver.Conn], error) {
+	s.c.identify(req)
 	return s.c.pool.AcquireFor(ctx, req)
 }
 

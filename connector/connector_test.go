@@ -25,7 +25,7 @@ import (
 // open returns a *sql.DB on a fresh database, and its connector. Both are gone at the end of the test.
 func open(t *testing.T, cfg connector.Config) (*sql.DB, *connector.Connector) {
 	t.Helper()
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	cfg.DSN = testdb.New(t).DSN
 	db, err := connector.Open(cfg)
 	if err != nil {
@@ -43,6 +43,7 @@ func open(t *testing.T, cfg connector.Config) (*sql.DB, *connector.Connector) {
 }
 
 func TestStatsAndConnectionsTellWhatTheServerTells(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 3})
 	ctx := priority.NewContext(context.Background(), priority.Options{Class: priority.High, Label: "checkout", Tenant: "acme"})
 	tx, err := db.BeginTx(ctx, nil)
@@ -85,6 +86,7 @@ func TestStatsAndConnectionsTellWhatTheServerTells(t *testing.T) {
 }
 
 func TestARunningStatementIsShownAsRunning(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -117,6 +119,7 @@ func await(t *testing.T, ok func() bool) {
 }
 
 func TestAcquireTimeoutNamesTheRuleTheWaitTheQueueAndTheHolders(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 1, AcquireTimeout: 50 * time.Millisecond})
 	if err := c.Warmup(t.Context(), 1); err != nil { // a dial may take longer
 		t.Fatal(err)
@@ -154,6 +157,7 @@ func TestAcquireTimeoutNamesTheRuleTheWaitTheQueueAndTheHolders(t *testing.T) {
 }
 
 func TestDoLendsAPgxConnectionWithTheSameClaim(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1})
 	ctx := context.Background()
 	if _, err := db.ExecContext(ctx, "create table item (id int primary key)"); err != nil {
@@ -189,6 +193,7 @@ func TestDoLendsAPgxConnectionWithTheSameClaim(t *testing.T) {
 }
 
 func TestWarmupResetAndEvictOpenAndReplaceConnections(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 4})
 	ctx := context.Background()
 	if err := c.Warmup(ctx, 5); err == nil || !strings.Contains(err.Error(), "maximum is 4") {
@@ -222,6 +227,7 @@ func TestWarmupResetAndEvictOpenAndReplaceConnections(t *testing.T) {
 }
 
 func TestDrainThatIsOutOfTimeNamesWhoStillHoldsAConnectionAndTakesIt(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 2})
 	ctx := context.Background()
 	tx, err := db.BeginTx(priority.WithLabel(ctx, "import"), nil)
@@ -253,6 +259,7 @@ func TestDrainThatIsOutOfTimeNamesWhoStillHoldsAConnectionAndTakesIt(t *testing.
 }
 
 func TestCloseReturnsAtOnceAndTheLastConnectionEndsAtItsCheckIn(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2})
 	ctx := context.Background()
 	conn, err := db.Conn(ctx)
@@ -278,6 +285,7 @@ func TestCloseReturnsAtOnceAndTheLastConnectionEndsAtItsCheckIn(t *testing.T) {
 }
 
 func TestOneConnectorServesSeveralDBs(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2})
 	other := sql.OpenDB(c)
 	var wg sync.WaitGroup
@@ -305,6 +313,7 @@ func TestOneConnectorServesSeveralDBs(t *testing.T) {
 }
 
 func TestFromDBExplainsALimitAndFindsNothingElsewhere(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2})
 	db.SetMaxOpenConns(5)
 	if _, err := connector.FromDB(db); err == nil || !strings.Contains(err.Error(), "SetMaxOpenConns(5)") {
@@ -318,6 +327,7 @@ func TestFromDBExplainsALimitAndFindsNothingElsewhere(t *testing.T) {
 }
 
 func TestEventsShowNothingOfWhatTheServerSaid(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var events []lifecycle.Event
 	observer := lifecycle.ObserverFunc(func(e lifecycle.Event) {
@@ -329,7 +339,7 @@ func TestEventsShowNothingOfWhatTheServerSaid(t *testing.T) {
 		_, err := conn.Exec(ctx, "select 'very private'::int")
 		return err
 	}
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	db, err := connector.Open(connector.Config{DSN: testdb.New(t).DSN, AfterConnect: failing, Observer: observer})
 	if err != nil {
 		t.Fatal(err)
@@ -365,7 +375,8 @@ func TestEventsShowNothingOfWhatTheServerSaid(t *testing.T) {
 }
 
 func TestStatementTimeoutIsTheServers(t *testing.T) {
-	db, c := open(t, connector.Config{MaxConns: 1, StatementTimeout: 30 * time.Millisecond})
+	t.Parallel()
+	db, c := open(t, connector.Config{MaxConns: 1, StatementTimeout: 300 * time.Millisecond})
 	_, err := db.Exec("select pg_sleep(30)")
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) || pgErr.Code != "57014" {

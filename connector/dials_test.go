@@ -17,7 +17,7 @@ import (
 
 // By itself pgx dials a server that is down twice in each attempt, unless sslmode says otherwise.
 func TestAnAddressThatCannotBeReachedIsDialedOnceAnAttempt(t *testing.T) {
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	for _, dsn := range []string{"postgres://app@127.0.0.1:1/shop", "postgres://app@127.0.0.1:1,127.0.0.2:1/shop?sslmode=prefer"} {
 		cc, err := pgx.ParseConfig(dsn)
 		if err != nil {
@@ -49,7 +49,8 @@ func TestAnAddressThatCannotBeReachedIsDialedOnceAnAttempt(t *testing.T) {
 }
 
 func TestTheConnectTimeoutOfTheDSNIsToldAsOne(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, err := connector.Open(connector.Config{DSN: "postgres://app@" + silent(t) + "/shop?sslmode=disable&connect_timeout=1", MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 // Of the connections of another driver nothing is known by which their holders could be interrupted.
 func TestADrainDoesNotClaimToInterruptTheHoldersOfAnotherDriversConnections(t *testing.T) {
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	db, err := connector.Open(connector.Config{Connector: &scripted{}, MaxConns: 1})
 	if err != nil {
 		t.Fatal(err)

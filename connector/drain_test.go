@@ -14,6 +14,7 @@ import (
 )
 
 func TestDrainLetsOldWorkFinish(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2})
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -37,7 +38,8 @@ func TestDrainLetsOldWorkFinish(t *testing.T) {
 }
 
 func TestDrainEndsWhatRunsWhenItsContextEndsAndSaysSoToBoth(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	admin := outside(t, d.DSN)
 	db, err := connector.Open(connector.Config{DSN: d.DSN, Name: "shop", MaxConns: 3})

@@ -50,6 +50,8 @@ var inText = []struct {
 	{"tenant_max_waiting", "50", connector.Config{TenantMaxWaiting: 50}},
 	{"slow_threshold", "400ms", connector.Config{SlowThreshold: 400 * time.Millisecond}},
 	{"slow_share", "30", connector.Config{SlowShare: 30}},
+	{"cost_by_statement", "true", connector.Config{CostByStatement: true}},
+	{"cost_from_plan", "true", connector.Config{CostFromPlan: true}},
 	{"coalesce_max_waiters", "-1", connector.Config{CoalesceMaxWaiters: -1}},
 	{"coalesce_max_bytes", "4096", connector.Config{CoalesceMaxBytes: 4096}},
 	{"coalesce_max_age", "50ms", connector.Config{CoalesceMaxAge: 50 * time.Millisecond}},
@@ -98,6 +100,7 @@ func TestEachParameterOfADSNSetsItsFieldInEitherForm(t *testing.T) {
 // The parameters are in force, and the server, which would refuse to start a session with one that it does not know, is
 // told of none of them, wherever they are said.
 func TestServerIsNotToldOfTheParametersOfThePool(t *testing.T) {
+	t.Parallel()
 	db := testdb.New(t)
 	params := ""
 	for _, c := range inText {

@@ -23,7 +23,8 @@ import (
 )
 
 func TestWrongPasswordIsToldWithoutIt(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	u, err := url.Parse(testdb.New(t).TCPDSN)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,8 @@ func TestWrongPasswordIsToldWithoutIt(t *testing.T) {
 }
 
 func TestAFullServerIsToldAndTheCallersShareWhatThereIs(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	admin, err := connector.Open(connector.Config{DSN: d.DSN, MaxConns: 1})
 	if err != nil {
@@ -90,7 +92,8 @@ func TestAFullServerIsToldAndTheCallersShareWhatThereIs(t *testing.T) {
 }
 
 func TestADatabaseThatIsDownIsToldAtOnceOrWaitedForAndFoundWhenItComesBack(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.Private(t)
 	db, err := connector.Open(connector.Config{DSN: d.DSN, MaxConns: 4, AcquireTimeout: 30 * time.Second})
 	if err != nil {
@@ -138,7 +141,8 @@ func TestADatabaseThatIsDownIsToldAtOnceOrWaitedForAndFoundWhenItComesBack(t *te
 }
 
 func TestANewConnectionThatNeverAnswersEndsWithTheConnectTimeout(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -108,6 +108,8 @@ var fields = []field{
 	{name: "slow_threshold", change: live, goName: "SlowThreshold", at: func(c *Config) any { return &c.SlowThreshold }},
 	{name: "slow_share", change: live, goName: "SlowShare", at: func(c *Config) any { return &c.SlowShare }, zero: zeroIsDefault,
 		check: checkSlowShare, want: "want a percentage from 1 to 100"},
+	{name: "cost_by_statement", change: live, goName: "CostByStatement", at: func(c *Config) any { return &c.CostByStatement }},
+	{name: "cost_from_plan", change: live, goName: "CostFromPlan", at: func(c *Config) any { return &c.CostFromPlan }, pgx: true},
 	{name: "coalesce_max_waiters", change: live, goName: "CoalesceMaxWaiters",
 		at: func(c *Config) any { return &c.CoalesceMaxWaiters }, zero: zeroIsDefault, signed: true,
 		check: checkCoalesceMaxWaiters, want: "want a whole number of 1 or more, or -1 for none"},

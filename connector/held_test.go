@@ -22,12 +22,13 @@ import (
 
 // Behind whatever wrapper, a *sql.Conn keeps its transaction, its locks and its settings while others want a connection.
 func TestAConnBehindAWrapperKeepsItsConnection(t *testing.T) {
+	t.Parallel()
 	for name, wrap := range map[string]func(inner) driver.Conn{
 		"forwards both":    func(c inner) driver.Conn { return both{c} },
 		"forwards neither": func(c inner) driver.Conn { return neither{c} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			testdb.NoLeaks(t)
+			testdb.NoLeaksInParallel(t)
 			pool := connector.NewConnector(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 3})
 			db := sql.OpenDB(wrapper{pool, wrap})
 			defer func() { db.Close(); <-pool.Done() }()
@@ -75,7 +76,8 @@ func TestAConnBehindAWrapperKeepsItsConnection(t *testing.T) {
 
 // One connector may serve a *sql.DB directly and another through a wrapper that hides check-ins.
 func TestADirectAndAWrappedDBShareOneConnector(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pool := connector.NewConnector(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 2, AcquireTimeout: 20 * time.Second})
 	direct := sql.OpenDB(pool)
 	lossy := sql.OpenDB(wrapper{pool, func(c inner) driver.Conn { return neither{c} }})
@@ -104,6 +106,7 @@ func TestADirectAndAWrappedDBShareOneConnector(t *testing.T) {
 }
 
 func TestAPanickingObserverLosesNothing(t *testing.T) {
+	t.Parallel()
 	for name, use := range map[string]func(*sql.DB){
 		"exec":  func(db *sql.DB) { db.Exec("select 1") },
 		"query": func(db *sql.DB) { db.Query("select nonsense") },
@@ -211,7 +214,8 @@ func overSockets(t *testing.T, s socket) connector.Config {
 }
 
 func TestTransactionsWorkOnASocketWithoutDeadlines(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, err := connector.Open(overSockets(t, socket{noDeadlines: true, swallows: &atomic.Bool{}}))
 	if err != nil {
 		t.Fatal(err)
@@ -236,6 +240,7 @@ func TestTransactionsWorkOnASocketWithoutDeadlines(t *testing.T) {
 //
 // It does not ask for leaks at its end: pgx tries for 15 seconds to cancel what it believes to be running there.
 func TestAnIdleConnectionIntoABlackHoleIsGivenUpSoon(t *testing.T) {
+	t.Parallel()
 	var swallows atomic.Bool
 	cfg := overSockets(t, socket{swallows: &swallows})
 	cfg.EndTimeout, cfg.ConnectTimeout = 200*time.Millisecond, 200*time.Millisecond
@@ -260,7 +265,8 @@ func TestAnIdleConnectionIntoABlackHoleIsGivenUpSoon(t *testing.T) {
 }
 
 func TestFromDBDoesNotStandInTheQueueThatItWarnsOf(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pool := connector.NewConnector(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 2})
 	db := sql.OpenDB(wrapper{pool, func(c inner) driver.Conn { return both{c} }})
 	defer func() { db.Close(); <-pool.Done() }()
@@ -287,6 +293,7 @@ func TestAZeroConnectorSaysThatItIsNone(t *testing.T) {
 }
 
 func TestTheFailureOfDoIsCounted(t *testing.T) {
+	t.Parallel()
 	_, c := open(t, connector.Config{MaxConns: 1})
 	ctx := context.Background()
 	failed := c.Do(ctx, func(conn *pgx.Conn) error { _, err := conn.Exec(ctx, "nonsense"); return err })

@@ -70,6 +70,7 @@ func forget(t *testing.T, ctx context.Context, db *sql.DB, what string) (close f
 }
 
 func TestALeakIsReportedOnceALendingWithWhoAndWhatAndWhere(t *testing.T) {
+	t.Parallel()
 	const threshold = 50 * time.Millisecond
 	for _, what := range []string{"Tx", "Rows", "Conn"} {
 		t.Run(what, func(t *testing.T) {
@@ -103,6 +104,7 @@ func TestALeakIsReportedOnceALendingWithWhoAndWhatAndWhere(t *testing.T) {
 }
 
 func TestNoLeakIsReportedOfWhatIsExemptOrComesBackInTime(t *testing.T) {
+	t.Parallel()
 	seen := &recorder{}
 	db, c := open(t, connector.Config{MaxConns: 2, LeakThreshold: 2 * time.Second, Observer: seen})
 	ctx := t.Context()
@@ -120,6 +122,7 @@ func TestNoLeakIsReportedOfWhatIsExemptOrComesBackInTime(t *testing.T) {
 }
 
 func TestWithoutLeakStacksNoStackIsKept(t *testing.T) {
+	t.Parallel()
 	seen := &recorder{}
 	db, _ := open(t, connector.Config{MaxConns: 1, LeakThreshold: 20 * time.Millisecond, Observer: seen})
 	back := forget(t, t.Context(), db, "Tx")
@@ -131,6 +134,7 @@ func TestWithoutLeakStacksNoStackIsKept(t *testing.T) {
 }
 
 func TestARefusalNamesThePlaceInTheProgramThatTookTheConnection(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1, LeakStacks: true, AcquireTimeout: 100 * time.Millisecond})
 	await(t, func() bool { return db.Ping() == nil })
 	refused := func() string { return db.PingContext(t.Context()).Error() }

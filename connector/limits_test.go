@@ -106,7 +106,8 @@ func dsnWith(t *testing.T, dsn, param, value string) string {
 
 // What the DSN says counts as what the pool allows: else a call could have no more.
 func TestAStatementTimeoutOfTheDSNIsThePools(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	for value, want := range map[string]time.Duration{
 		"300": 300 * time.Millisecond, "300ms": 300 * time.Millisecond, "0.3s": 300 * time.Millisecond, " 1 s ": time.Second,
@@ -182,7 +183,8 @@ func silent(t *testing.T) string {
 }
 
 func TestTheConnectTimeoutIsToldWithHowFarItGot(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	address := silent(t)
 	db, err := connector.Open(connector.Config{
 		DSN: "postgres://app:s3cr3t@" + address + "/shop?sslmode=disable", ConnectTimeout: 150 * time.Millisecond, MaxConns: 2,
@@ -214,6 +216,7 @@ func TestTheConnectTimeoutIsToldWithHowFarItGot(t *testing.T) {
 
 // A caller who owns the only connection, and waits for another, would wait for himself.
 func TestACallInsideATransactionOnTheOnlyConnectionIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 1, AcquireTimeout: time.Minute})
 	ctx := priority.WithLabel(priority.WithOwner(t.Context()), "checkout")
 	tx, err := db.BeginTx(ctx, nil)

@@ -17,7 +17,8 @@ import (
 
 // PostgreSQL 18 has keys of 32 bytes where there were 4. An older server talks the caller down to what it knows.
 func TestACancelReachesTheServerByEachVersionOfTheProtocol(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	database := testdb.New(t)
 	for _, version := range []string{"3.0", "3.2"} {
 		t.Run(version, func(t *testing.T) {
@@ -60,7 +61,7 @@ func TestACancelReachesTheServerByEachVersionOfTheProtocol(t *testing.T) {
 
 // PostgreSQL 17 has a limit of its own, transaction_timeout, which ends the session.
 func TestTheServersTransactionTimeoutIsToldAsOne(t *testing.T) {
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	database := testdb.New(t)
 	if database.Server.Version() < 170000 {
 		t.Skip("the server is older than PostgreSQL 17")

@@ -13,6 +13,7 @@ import (
 )
 
 func TestObserversJoinAPoolThatIsInUse(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 1})
 	if _, err := db.ExecContext(t.Context(), "select 1"); err != nil {
 		t.Fatal(err)
@@ -35,6 +36,7 @@ func TestObserversJoinAPoolThatIsInUse(t *testing.T) {
 }
 
 func TestTellReachesObserversWithoutData(t *testing.T) {
+	t.Parallel()
 	var heard recorder
 	_, c := open(t, connector.Config{Name: "shop", Observer: &heard})
 	c.Tell(lifecycle.Event{Kind: lifecycle.KindHealthCheck, Count: 87})
@@ -45,6 +47,7 @@ func TestTellReachesObserversWithoutData(t *testing.T) {
 }
 
 func TestPingIsOfClassHighAndWaitsItsTurn(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2, HighReserve: 1})
 	held, err := db.BeginTx(t.Context(), nil)
 	if err != nil {

@@ -58,7 +58,8 @@ func survive(f func()) (panicked bool) {
 
 // A panic in any call must cost at most the connection it happened on: never a permit.
 func TestPanicInAnyCallLosesNothing(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	config, err := pgx.ParseConfig(testdb.New(t).DSN)
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +157,8 @@ func TestPanicInAnyCallLosesNothing(t *testing.T) {
 }
 
 func TestPanicInAHookOfANewConnectionIsAnErrorOfTheCaller(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	dsn := testdb.New(t).DSN
 	for name, cfg := range map[string]connector.Config{
 		"AfterConnect":  {AfterConnect: func(context.Context, *pgx.Conn) error { panic("after") }},
@@ -177,6 +179,7 @@ func TestPanicInAHookOfANewConnectionIsAnErrorOfTheCaller(t *testing.T) {
 }
 
 func TestPanicInShouldPingLosesNothing(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int32
 	db, c := open(t, connector.Config{MaxConns: 1, ShouldPing: func(context.Context, stdlib.ShouldPingParams) bool {
 		if calls.Add(1) == 1 {

@@ -86,6 +86,7 @@ func TestPoolModesHaveATextForm(t *testing.T) {
 }
 
 func TestWithTheConsoleOfAnOldPgBouncerStatementsAreNotPrepared(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, PgBouncerConsole: "console", MaxConns: 2})
 	if info := b.c.PgBouncer(); info.Mode != connector.PoolTransaction || info.ExecMode != pgx.QueryExecModeExec {
 		t.Errorf("before the first connection: %+v", info)
@@ -107,6 +108,7 @@ func TestWithTheConsoleOfAnOldPgBouncerStatementsAreNotPrepared(t *testing.T) {
 }
 
 func TestConnectionsAreRefusedWherePgBouncerLendsSessionsForShorterThanTheConfigurationSays(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, PgBouncerConsole: "console"})
 	testDB := &testdb.DB{Name: b.name, DSN: b.directDSN()}
 	wrong := bounceOn(t, connector.Config{PgBouncer: connector.PoolSession, PgBouncerConsole: "console"}, testDB, b.pooler)
@@ -128,6 +130,7 @@ func TestConnectionsAreRefusedWherePgBouncerLendsSessionsForShorterThanTheConfig
 }
 
 func TestAPgBouncerThatNobodyNamedIsRecognized(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{MaxConns: 6})
 	// What PgBouncer calls a process is drawn at random: one in a thousand looks like one.
 	if err := b.c.Warmup(b.ctx, 6); err != nil {
@@ -205,7 +208,8 @@ func talk(conn net.Conn, version, maxPrepared string) {
 
 // Where PgBouncer keeps prepared statements, it is to its clients, as to those, a server like any other: here it is one.
 func TestWithTheConsoleOfALaterPgBouncerStatementsArePrepared(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	server := testdb.New(t)
 	for _, c := range []struct {
 		name    string
@@ -254,7 +258,8 @@ func TestWithTheConsoleOfALaterPgBouncerStatementsArePrepared(t *testing.T) {
 }
 
 func TestAPlanThatPgBouncerKeepsAndTheServerRefusesIsAvoided(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	server := testdb.New(t)
 	db, err := connector.Open(connector.Config{
 		DSN: server.DSN, PgBouncer: connector.PoolTransaction, PgBouncerPrepared: true, MaxConns: 1,
@@ -307,6 +312,7 @@ func TestAPlanThatPgBouncerKeepsAndTheServerRefusesIsAvoided(t *testing.T) {
 }
 
 func TestNoConnectionIsOpenedBeforeTheConsoleHasBeenAskedOnce(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction})
 	wrong := bounceOn(t, connector.Config{PgBouncer: connector.PoolSession, PgBouncerConsole: "console", MaxConns: 8, MaxDials: 8},
 		&testdb.DB{Name: b.name, DSN: b.directDSN()}, b.pooler)

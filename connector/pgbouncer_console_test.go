@@ -16,7 +16,8 @@ import (
 
 // A user's pool mode goes before that of the database and PgBouncer's own.
 func TestConnectionsAreRefusedWhereTheUsersPoolModeIsShorter(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db := testdb.New(t)
 	cc, err := pgx.ParseConfig(db.TCPDSN)
 	if err != nil {
@@ -38,7 +39,8 @@ func TestConnectionsAreRefusedWhereTheUsersPoolModeIsShorter(t *testing.T) {
 
 // Whatever the console does, a connection has time left to be opened in.
 func TestAConsoleThatHangsLeavesAConnectionHalfOfItsTime(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

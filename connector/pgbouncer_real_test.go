@@ -32,7 +32,7 @@ type bounced struct {
 // bounce returns a pool as cfg says behind a PgBouncer in its mode, with these settings.
 func bounce(t *testing.T, cfg connector.Config, settings ...string) *bounced {
 	t.Helper()
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	db := testdb.New(t)
 	mode := cfg.PgBouncer
 	if mode == connector.NoPgBouncer {
@@ -96,9 +96,10 @@ func (b *bounced) ask(on interface {
 const sleep = "select pg_sleep(20)"
 
 func TestBehindPgBouncerAStatementTimeoutHoldsAndStaysWithNobody(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []connector.PoolMode{connector.PoolSession, connector.PoolTransaction, connector.PoolStatement} {
 		t.Run(mode.String(), func(t *testing.T) {
-			const limit = 200 * time.Millisecond
+			const limit = 500 * time.Millisecond
 			b := bounce(t, connector.Config{
 				PgBouncer: mode, StatementTimeout: limit, MaxConns: 1, DSN: "&idle_in_transaction_session_timeout=50s",
 			}, "default_pool_size = 1")
@@ -114,7 +115,7 @@ func TestBehindPgBouncerAStatementTimeoutHoldsAndStaysWithNobody(t *testing.T) {
 				if !errors.As(err, &timeout) || timeout.Limit != pooldriver.LimitStatement || timeout.After != limit || timeout.Closed {
 					t.Errorf("%s: %v", what, err)
 				}
-				if took < limit || took > limit+900*time.Millisecond {
+				if took < limit || took > limit+5*time.Second {
 					t.Errorf("%s took %s", what, took)
 				}
 			}
@@ -128,7 +129,7 @@ func TestBehindPgBouncerAStatementTimeoutHoldsAndStaysWithNobody(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := b.ask(tx, "show statement_timeout"); got != "200ms" {
+				if got := b.ask(tx, "show statement_timeout"); got != "500ms" {
 					t.Errorf("in a transaction the server has a limit of %s", got)
 				}
 				if got := b.ask(tx, "show idle_in_transaction_session_timeout"); got != "50s" {
@@ -169,27 +170,28 @@ func TestBehindPgBouncerAStatementTimeoutHoldsAndStaysWithNobody(t *testing.T) {
 }
 
 func TestBehindPgBouncerACallMayHaveALongerTimeoutInATransaction(t *testing.T) {
-	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, StatementTimeout: 100 * time.Millisecond, MaxConns: 1})
+	t.Parallel()
+	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, StatementTimeout: 500 * time.Millisecond, MaxConns: 1})
 	longer := priority.WithTimeout(b.ctx, 10*time.Second)
 	tx, err := b.BeginTx(b.ctx, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.must(tx.ExecContext(longer, "select pg_sleep(0.2)"))
-	if got := b.ask(tx, "show statement_timeout"); got != "100ms" {
+	b.must(tx.ExecContext(longer, "select pg_sleep(1)"))
+	if got := b.ask(tx, "show statement_timeout"); got != "500ms" {
 		t.Errorf("afterwards the limit is %s", got)
 	}
 	if err := tx.Commit(); err != nil {
 		t.Error(err)
 	}
 	for _, ctx := range []context.Context{longer, priority.WithTimeout(b.ctx, priority.NoTimeout), priority.WithoutLimits(b.ctx)} {
-		b.must(b.ExecContext(ctx, "select pg_sleep(0.2)"))
+		b.must(b.ExecContext(ctx, "select pg_sleep(1)"))
 	}
 	tx, err = b.BeginTx(priority.WithoutLimits(b.ctx), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.must(tx.ExecContext(priority.WithoutLimits(b.ctx), "select pg_sleep(0.2)"))
+	b.must(tx.ExecContext(priority.WithoutLimits(b.ctx), "select pg_sleep(1)"))
 	if err := tx.Commit(); err != nil {
 		t.Error(err)
 	}
@@ -215,8 +217,9 @@ func TestBehindPgBouncerACallMayHaveALongerTimeoutInATransaction(t *testing.T) {
 }
 
 func TestBehindPgBouncerTransactionsHaveTheirLimits(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{
-		PgBouncer: connector.PoolTransaction, TransactionTimeout: 300 * time.Millisecond, MaxConns: 2,
+		PgBouncer: connector.PoolTransaction, TransactionTimeout: time.Second, MaxConns: 2,
 	}, "default_pool_size = 2")
 	tx, err := b.BeginTx(b.ctx, nil)
 	if err != nil {
@@ -246,7 +249,7 @@ func TestBehindPgBouncerTransactionsHaveTheirLimits(t *testing.T) {
 	if tx, err = idle.BeginTx(b.ctx, nil); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(400 * time.Millisecond) // more than it may idle: nothing tells when the server has ended it
+	time.Sleep(1500 * time.Millisecond) // more than it may idle: nothing tells when the server has ended it
 	if _, err := tx.ExecContext(b.ctx, "select 1"); !errors.Is(err, pooldriver.ErrIdleInTransactionTimeout) {
 		t.Errorf("after too long an idleness: %v", err)
 	}
@@ -268,6 +271,7 @@ func (b *bounced) await(what string, done func() bool) {
 }
 
 func TestBehindPgBouncerWhatNeedsASessionIsRefusedBeforeItIsSent(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, PgBouncerParams: []string{"IntervalStyle"}}, "ignore_startup_parameters = intervalstyle")
 	sent := func(err error) string {
 		var refused *pooldriver.SessionError
@@ -341,6 +345,7 @@ func TestBehindPgBouncerWhatNeedsASessionIsRefusedBeforeItIsSent(t *testing.T) {
 }
 
 func TestBehindPgBouncerInSessionModeSettingsAreSetAndSessionsKept(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{
 		PgBouncer: connector.PoolSession, MaxConns: 1, StatementTimeout: 9 * time.Second, ResetQuery: "select 1",
 		DSN: `&search_path=a%27b%2C%20%22c%5C%22&work_mem=1234kB&application_name=shop`,
@@ -376,6 +381,7 @@ func TestBehindPgBouncerInSessionModeSettingsAreSetAndSessionsKept(t *testing.T)
 }
 
 func TestBehindPgBouncerNoProcessIsNamedAndTheWatchdogLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{
 		PgBouncer: connector.PoolTransaction, StatementTimeout: 300 * time.Millisecond, TransactionTimeout: time.Minute, MaxConns: 4,
 	}, "default_pool_size = 1")
@@ -414,7 +420,7 @@ func TestBehindPgBouncerNoProcessIsNamedAndTheWatchdogLeavesOthersAlone(t *testi
 	b.must(b.direct.ExecContext(b.ctx, "create table ran (n int)"))
 	began := time.Now()
 	_, err = b.ExecContext(b.ctx, "insert into ran values (1)")
-	if took := time.Since(began); !errors.Is(err, pooldriver.ErrStatementTimeout) || took > 2*time.Second {
+	if took := time.Since(began); !errors.Is(err, pooldriver.ErrStatementTimeout) || took > 10*time.Second {
 		t.Errorf("after %s: %v", took, err)
 	} else if strings.Contains(err.Error(), "process") {
 		t.Errorf("a process is named: %v", err)

@@ -19,6 +19,7 @@ import (
 
 // A session of database/sql outlives many connections. What it says at a BEGIN is of the connection that it has.
 func TestBehindPgBouncerATransactionIsToldTheTimeoutInForce(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, StatementTimeout: time.Minute})
 	b.must(b.ExecContext(b.ctx, "select 1"))
 	reconfigure(t, b.c, func(cfg *connector.Config) {
@@ -37,6 +38,7 @@ func TestBehindPgBouncerATransactionIsToldTheTimeoutInForce(t *testing.T) {
 }
 
 func TestBehindPgBouncerWhoWaitsHasTheTimeoutOfTheConnectionThatHeGets(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, MaxConns: 1})
 	tx, err := b.BeginTx(b.ctx, nil)
 	if err != nil {
@@ -62,6 +64,7 @@ func TestBehindPgBouncerWhoWaitsHasTheTimeoutOfTheConnectionThatHeGets(t *testin
 
 // Whoever began under a limit keeps it, and somebody has to watch it.
 func TestATransactionKeepsItsLimitWhenThePoolHasNoneAnyMore(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2, TransactionTimeout: 800 * time.Millisecond})
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -91,6 +94,7 @@ type nobody struct{ name string }
 func (nobody) Observe(lifecycle.Event) {}
 
 func TestWhatOnlyAProgramCanMakeStaysAsItWas(t *testing.T) {
+	t.Parallel()
 	var hooks []func(context.Context, *pgx.Conn) error // closures of one function
 	for _, text := range []string{"first", "second"} {
 		hooks = append(hooks, func(ctx context.Context, conn *pgx.Conn) error {
@@ -131,9 +135,10 @@ func TestWhatOnlyAProgramCanMakeStaysAsItWas(t *testing.T) {
 }
 
 func TestBehindPgBouncerInSessionModeAResetQueryLeavesTheSettings(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{
 		PgBouncer: connector.PoolSession, DSN: "&search_path=pg_catalog", MaxConns: 1,
-		StatementTimeout: 150 * time.Millisecond, ResetQuery: "discard all",
+		StatementTimeout: 6 * time.Second, ResetQuery: "discard all",
 	})
 	var conn *sql.Conn
 	for range 3 {
@@ -141,7 +146,7 @@ func TestBehindPgBouncerInSessionModeAResetQueryLeavesTheSettings(t *testing.T) 
 		if conn, err = b.Conn(b.ctx); err != nil {
 			t.Fatal(err)
 		}
-		for setting, want := range map[string]string{"statement_timeout": "150ms", "search_path": "pg_catalog"} {
+		for setting, want := range map[string]string{"statement_timeout": "6s", "search_path": "pg_catalog"} {
 			if got := b.ask(conn, "show "+setting); got != want {
 				t.Errorf("%s is %s, want %s", setting, got, want)
 			}
@@ -152,6 +157,7 @@ func TestBehindPgBouncerInSessionModeAResetQueryLeavesTheSettings(t *testing.T) 
 }
 
 func TestBehindPgBouncerInSessionModeAHoldersResetIsItsOwn(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{
 		PgBouncer: connector.PoolSession, DSN: "&search_path=pg_catalog", MaxConns: 1, StatementTimeout: 7 * time.Second,
 	})
@@ -171,7 +177,8 @@ func TestBehindPgBouncerInSessionModeAHoldersResetIsItsOwn(t *testing.T) {
 
 // The server does not tell the names of its settings apart by case.
 func TestATimeoutInTheDSNCountsInWhateverCaseItsNameIs(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	dsn := testdb.New(t).DSN + "&Statement_Timeout=1h"
 	for range 8 { // which of two came last would be a matter of chance
 		db, err := connector.Open(connector.Config{DSN: dsn, StatementTimeout: 7 * time.Second})
@@ -189,6 +196,7 @@ func TestATimeoutInTheDSNCountsInWhateverCaseItsNameIs(t *testing.T) {
 }
 
 func TestBehindPgBouncerATimeoutInTheDSNCountsInWhateverCaseItsNameIs(t *testing.T) {
+	t.Parallel()
 	b := bounce(t, connector.Config{PgBouncer: connector.PoolTransaction, DSN: "&Statement_Timeout=150"})
 	if _, err := b.ExecContext(b.ctx, sleep); !errors.Is(err, pooldriver.ErrStatementTimeout) {
 		t.Errorf("got %v, want a statement timeout", err)

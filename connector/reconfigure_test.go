@@ -51,6 +51,7 @@ func withoutSource(cfg connector.Config) connector.Config {
 }
 
 func TestAStatementTimeoutThatChangesIsTheServersOnNewConnections(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 2, StatementTimeout: time.Minute})
 	tx, err := db.BeginTx(t.Context(), nil)
 	if err != nil {
@@ -59,9 +60,9 @@ func TestAStatementTimeoutThatChangesIsTheServersOnNewConnections(t *testing.T) 
 	held, idle := query(t, tx, "select pg_backend_pid()::text"), query(t, db, "select pg_backend_pid()::text")
 
 	reconfigure(t, c, func(cfg *connector.Config) {
-		cfg.StatementTimeout, cfg.IdleInTransactionTimeout = 150*time.Millisecond, time.Hour
+		cfg.StatementTimeout, cfg.IdleInTransactionTimeout = 900*time.Millisecond, time.Hour
 	})
-	if got := query(t, db, "show statement_timeout") + ", " + query(t, db, "show idle_in_transaction_session_timeout"); got != "150ms, 1h" {
+	if got := query(t, db, "show statement_timeout") + ", " + query(t, db, "show idle_in_transaction_session_timeout"); got != "900ms, 1h" {
 		t.Errorf("the server says %s", got)
 	}
 	if pid := query(t, db, "select pg_backend_pid()::text"); pid == idle {
@@ -77,7 +78,7 @@ func TestAStatementTimeoutThatChangesIsTheServersOnNewConnections(t *testing.T) 
 		t.Fatal(err)
 	}
 	_, err = db.ExecContext(t.Context(), "select pg_sleep(10)")
-	if late := (*pooldriver.TimeoutError)(nil); !errors.As(err, &late) || late.After != 150*time.Millisecond {
+	if late := (*pooldriver.TimeoutError)(nil); !errors.As(err, &late) || late.After != 900*time.Millisecond {
 		t.Errorf("the new limit is told as %v", err)
 	}
 
@@ -88,7 +89,8 @@ func TestAStatementTimeoutThatChangesIsTheServersOnNewConnections(t *testing.T) 
 }
 
 func TestWithoutATimeoutOfThePoolTheOneOfTheDSNHoldsAgain(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	dsn, err := url.Parse(testdb.New(t).DSN)
 	if err != nil {
 		t.Fatal(err)
@@ -112,6 +114,7 @@ func TestWithoutATimeoutOfThePoolTheOneOfTheDSNHoldsAgain(t *testing.T) {
 }
 
 func TestWhatThePoolGoesByHoldsAtOnceAndCostsNoConnection(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1, AcquireTimeout: connector.None})
 	conn, err := db.Conn(t.Context())
 	if err != nil {
@@ -156,6 +159,7 @@ func TestWhatThePoolGoesByHoldsAtOnceAndCostsNoConnection(t *testing.T) {
 }
 
 func TestATransactionTimeoutCanBeSwitchedOn(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1})
 	if err := db.PingContext(t.Context()); err != nil {
 		t.Fatal(err)
@@ -176,6 +180,7 @@ func TestATransactionTimeoutCanBeSwitchedOn(t *testing.T) {
 }
 
 func TestWhatCannotChangeOrIsWrongChangesNothing(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 3, MinConns: 1, Prewarm: []string{"select 1"}})
 	before := c.Config()
 	if err := db.PingContext(t.Context()); err != nil {
@@ -215,6 +220,7 @@ func TestWhatCannotChangeOrIsWrongChangesNothing(t *testing.T) {
 }
 
 func TestTheDefaultJitterFollowsTheLifetime(t *testing.T) {
+	t.Parallel()
 	_, c := open(t, connector.Config{})
 	cfg := c.Config()
 	cfg.MaxConnLifetime = time.Minute
@@ -252,7 +258,7 @@ func TestAPoolOfAnotherDriversConnectionsCanChangeAsWell(t *testing.T) {
 }
 
 func TestStressReconfiguringLosesNoCallerAndKeepsTheMaximum(t *testing.T) {
-	testdb.NoLeaks(t)
+	testdb.NoLeaksInParallel(t)
 	db, err := connector.Open(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 4, AcquireTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
@@ -304,6 +310,7 @@ func TestStressReconfiguringLosesNoCallerAndKeepsTheMaximum(t *testing.T) {
 }
 
 func TestAPoolThatIsShutCannotChange(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 3})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -319,6 +326,7 @@ func TestAPoolThatIsShutCannotChange(t *testing.T) {
 
 // What Config returns makes another pool of the same kind.
 func TestAConfigurationInForceCanBeUsedAgain(t *testing.T) {
+	t.Parallel()
 	_, c := open(t, connector.Config{MaxConns: 3})
 	cfg := c.Config()
 	cfg.Name, cfg.ConnConfig.RuntimeParams["application_name"] = "twin", "twin"

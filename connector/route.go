@@ -65,9 +65,15 @@ func (e *NoRouteError) Unwrap() []error {
 // SafeToRetry reports that nothing was sent, as pgconn has it.
 func (e *NoRouteError) SafeToRetry() bool { return true }
 
+// maxRoutes is how many routes there may be: those that a call has tried are bits of a word.
+const maxRoutes = 64
+
 // checkRoutes returns what is wrong with the routes of a configuration that is resolved but for them.
 func (cfg *Config) checkRoutes() []error {
 	var errs []error
+	if n := len(cfg.Routes); n > maxRoutes {
+		errs = append(errs, fmt.Errorf("Routes has %d: %d at most", n, maxRoutes))
+	}
 	seen := map[string]bool{PrimaryRoute: true}
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]

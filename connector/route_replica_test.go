@@ -84,7 +84,8 @@ func serverOf(t *testing.T, db *sql.DB, ctx context.Context) string {
 }
 
 func TestReadsGoToAReplicaAndSeeWhatTheyWrote(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	_, db, c, _ := withReplica(t)
 	ctx := t.Context()
 	exec(t, db, ctx, "create table notes (n int)")
@@ -136,7 +137,8 @@ func TestReadsGoToAReplicaAndSeeWhatTheyWrote(t *testing.T) {
 }
 
 func TestAReplicaThatIsBehindIsNotChosen(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pair, db, c, _ := withReplica(t, func(cfg *connector.Config) { cfg.MaxReplicaLag = 300 * time.Millisecond })
 	ctx := t.Context()
 	read := priority.WithReadOnly(ctx)
@@ -163,7 +165,8 @@ func TestAReplicaThatIsBehindIsNotChosen(t *testing.T) {
 }
 
 func TestASickReplicaIsLeftAloneAndComesBack(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pair, db, c, told := withReplica(t)
 	ctx := t.Context()
 	read := priority.WithReadOnly(ctx)
@@ -208,7 +211,8 @@ func TestASickReplicaIsLeftAloneAndComesBack(t *testing.T) {
 }
 
 func TestWithReplicasOnlyReadsAreRefusedThatNoneCanServe(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pair, db, _, _ := withReplica(t, func(cfg *connector.Config) { cfg.ReplicasOnly = true })
 	ctx := t.Context()
 	read := priority.WithReadOnly(ctx)
@@ -229,7 +233,8 @@ func TestWithReplicasOnlyReadsAreRefusedThatNoneCanServe(t *testing.T) {
 }
 
 func TestReplicasServeWhileThePrimaryIsDown(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pair, db, _, _ := withReplica(t, func(cfg *connector.Config) { cfg.MaxReplicaLag = 200 * time.Millisecond })
 	ctx := t.Context()
 	read := priority.WithReadOnly(ctx)
@@ -256,7 +261,8 @@ func TestReplicasServeWhileThePrimaryIsDown(t *testing.T) {
 // What no text tells, a standby does: a statement that writes by a function under a harmless name runs on the primary after
 // all, once, and goes there at once from then on.
 func TestWhatAStandbyRefusesRunsOnThePrimary(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pair, db, c, told := withReplica(t, func(cfg *connector.Config) { cfg.ClassifyReads = true })
 	ctx := t.Context()
 	exec(t, db, ctx, `create table notes (n int);

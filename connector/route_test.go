@@ -73,7 +73,8 @@ func twoPools(t *testing.T, change ...func(*connector.Config)) (*sql.DB, *connec
 }
 
 func TestReadsGoToTheirOwnPool(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, c := twoPools(t)
 	ctx := t.Context()
 	check := func(what, got, want string) {
@@ -136,7 +137,8 @@ func TestReadsGoToTheirOwnPool(t *testing.T) {
 }
 
 func TestEachRouteHasItsOwnLimit(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, _ := twoPools(t, func(cfg *connector.Config) { cfg.AcquireTimeout = 5 * time.Second })
 	ctx := t.Context()
 	var held []*sql.Tx
@@ -163,7 +165,8 @@ func TestEachRouteHasItsOwnLimit(t *testing.T) {
 }
 
 func TestTheWholeOfAConnectorWithRoutes(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, c := twoPools(t)
 	ctx := t.Context()
 	if err := c.Warmup(ctx, 2); err != nil {
@@ -215,6 +218,7 @@ func TestBadRoutesAreTold(t *testing.T) {
 		{[]connector.Route{{Name: "a", Config: connector.Config{MaxConns: 2, MinConns: 3}}}, "MinConns is 3"},
 		{[]connector.Route{{Name: "a", Config: connector.Config{DSN: "postgres://u:geheim@h/d?pool_max_conns=x"}}}, "pool_max_conns"},
 		{[]connector.Route{{Name: "a", Config: connector.Config{ClassifyReads: true}}}, "ClassifyReads"},
+		{make([]connector.Route, 65), "Routes has 65: 64 at most"},
 	} {
 		cfg := connector.Config{DSN: "host=/tmp user=u dbname=d", MinConns: 2, Routes: tt.routes}
 		err := cfg.Validate()
@@ -237,7 +241,8 @@ func TestBadRoutesAreTold(t *testing.T) {
 }
 
 func TestWithClassifyReadsAStatementGoesWhereItsTextBelongs(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	db, c := twoPools(t, func(cfg *connector.Config) { cfg.ClassifyReads = true })
 	ctx := t.Context()
 	exec(t, db, ctx, "create table notes (n int, pool text default current_setting('application_name'))")

@@ -3,12 +3,8 @@ package connector
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	pooldriver "github.com/poolsql/poolsql/driver"
@@ -16,73 +12,6 @@ import (
 	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
-
-// routes are a connector's routes, and what is known of them.
-type routes struct {
-	connector *Connector
-	all       []*route
-	prober    prober
-	writes    textSet       // texts that the classifier took for reads, and a server refused
-	done      chan struct{} // closed when, after the end, nothing of them is left
-	end       sync.Once
-}
-
-// A route is one of them in use.
-type route struct {
-	name   string
-	byName bool
-	asked  bool // the prober can ask it: it is pgx's
-	pool   *Connector
-
-	served atomic.Uint64 // how many bindings it was chosen for
-	cost   atomic.Uint64 // how long a lending takes of late, in ns, as a float64
-	health atomic.Pointer[routeHealth]
-	mu     sync.Mutex // for who changes health
-
-	released uint64        // as of the last round, for the prober
-	used     time.Duration // the same
-}
-
-// routeHealth is what is known of a route at one time. It does not change.
-type routeHealth struct {
-	known   bool      // the prober has had an answer
-	same    bool      // it is the primary's own server
-	fresh   mono.Time // it has all that was committed on the primary before that; 0 if that is not known
-	lag     time.Duration
-	ejected mono.Time // it is not chosen before that; 0 if it may be
-	backoff time.Duration
-	back    mono.Time // when it came back last
-	err     error     // why it was ejected, or what is wrong with it
-}
-
-// newRoutes makes the routes of a resolved configuration, nil if there are none.
-func newRoutes(c *Connector, cfg *Config) (*routes, error) {
-	if len(cfg.Routes) == 0 {
-		return nil, nil
-	}
-	rs := &routes{connector: c, done: make(chan struct{})}
-	rs.prober.init(rs)
-	for i := range cfg.Routes {
-		r := &cfg.Routes[i]
-		own, err := r.resolve(cfg)
-		if err != nil { // checked before
-			return nil, err
-		}
-		rt := &route{name: r.Name, byName: r.ByName, asked: own.ConnConfig != nil, pool: newConnector(own, c.observers)}
-		rt.pool.isRoute = true
-		rt.pool.replica = !r.ByName && r.hasSource()
-		rt.pool.suspected = rs.prober.kick
-		if rt.pool.err != nil {
-			return nil, rt.pool.err
-		}
-		if e := rt.pool.current.Load(); rt.pool.replica {
-			e.opts.Replica = true
-		}
-		rt.health.Store(&routeHealth{})
-		rs.all = append(rs.all, rt)
-	}
-	return rs, nil
-}
 
 // routed is a connector with routes as sessions see it.
 type routed struct{ source }
@@ -108,8 +37,9 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 		return h, r.source, false, err
 	}
 	rs.prober.use(ctx)
-	var last error
-	var tried uint64 // a bit for each, of the first 64
+	var last, busy error
+	var waited time.Duration // with those that had too much to do
+	var tried uint64         // a bit for each; see maxRoutes
 	for rt := rs.choose(cfg, req.Wrote(), tried); rt != nil; rt = rs.choose(cfg, req.Wrote(), tried) {
 		h, err = rt.lend(ctx, req)
 		if err == nil {
@@ -120,20 +50,34 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 			return h, nil, false, err
 		case errors.Is(err, priority.ErrUnavailable):
 			rt.eject(err)
-		case errors.Is(err, pooldriver.ErrElsewhere), errors.Is(err, priority.ErrQueueFull):
+		case errors.Is(err, pooldriver.ErrElsewhere):
+		case errors.Is(err, priority.ErrQueueFull), errors.Is(err, priority.ErrOverloaded): // another may have less to do
+			busy = err
+			if waited += waitOf(err); cfg.AcquireTimeout > 0 && waited >= cfg.AcquireTimeout {
+				return h, nil, false, err
+			}
 		default: // its time ran out, or somebody turned it away on purpose
 			return h, nil, false, err
 		}
 		tried |= rs.bit(rt)
 	}
-	if errors.Is(last, priority.ErrQueueFull) { // load that a primary need not see as well
-		return h, nil, false, last
+	if busy != nil { // load that a primary need not see as well
+		return h, nil, false, busy
 	}
 	if cfg.ReplicasOnly && req.Wrote() == 0 {
 		return h, nil, false, &NoRouteError{Pool: cfg.Name, Why: rs.faults(cfg), Err: last}
 	}
 	h, err = r.Acquire(ctx, req)
 	return h, r.source, false, err
+}
+
+// waitOf returns how long who got this refusal stood in the queue.
+func waitOf(err error) time.Duration {
+	var refused *priority.RefusedError
+	if errors.As(err, &refused) {
+		return refused.Waited
+	}
+	return 0
 }
 
 // Holds implements pooldriver.Source: whoever waits for one of the pools while he holds something of another may be waited for
@@ -169,34 +113,6 @@ func (rs *routes) mayRead(cfg *Config, o *priority.Options, call pooldriver.Call
 	return cfg.ClassifyReads && call.Kind != pooldriver.OpPing && call.Reads() && !rs.writes.has(call.Text)
 }
 
-func (rs *routes) named(name string) *route {
-	for _, rt := range rs.all {
-		if rt.name == name {
-			return rt
-		}
-	}
-	return nil
-}
-
-func (rs *routes) names() []string {
-	names := []string{fmt.Sprintf("%q", PrimaryRoute)}
-	for _, rt := range rs.all {
-		names = append(names, fmt.Sprintf("%q", rt.name))
-	}
-	return names
-}
-
-// bit returns the route's bit in a set of those that were tried. Beyond 64 routes there are none, and one may be tried
-// until it is ejected.
-func (rs *routes) bit(rt *route) uint64 {
-	for i := range rs.all {
-		if rs.all[i] == rt {
-			return 1 << i
-		}
-	}
-	return 0
-}
-
 // choose returns the less loaded of two routes, drawn from those that may serve a read which must see what was written by
 // then, nil if there is none. Of two drawn at random the better is nearly as good as the best of all, and, unlike the best
 // of all, not everybody's choice at once.
@@ -230,47 +146,14 @@ func (rs *routes) choose(cfg *Config, wrote mono.Time, tried uint64) *route {
 	return second
 }
 
-// fault says why the route may not serve such a read, "" if it may.
-func (h *routeHealth) fault(rt *route, cfg *Config, wrote, now mono.Time) string {
-	limit := cfg.MaxReplicaLag
-	switch {
-	case h.ejected != 0 && (rt.asked || now < h.ejected):
-		return "ejected: " + h.err.Error()
-	case !rt.asked: // nothing is known of such a one but the time
-		if wrote != 0 && now.Sub(wrote) <= limit {
-			return "may not have what was written just now"
+// bit returns the route's bit in a set of those that were tried.
+func (rs *routes) bit(rt *route) uint64 {
+	for i := range rs.all {
+		if rs.all[i] == rt {
+			return 1 << i
 		}
-		return ""
-	case h.same:
-		return ""
-	case !h.known:
-		return "has not answered yet"
-	case wrote != 0 && h.fresh < wrote:
-		return "is not known to have what was written"
-	case limit == 0:
-		return ""
-	case h.fresh == 0:
-		return "how far it is behind is not known"
-	case h.lag > limit:
-		return fmt.Sprintf("is behind by %s", h.lag.Round(time.Millisecond))
 	}
-	return ""
-}
-
-// faults returns a sentence for each route for reads.
-func (rs *routes) faults(cfg *Config) []string {
-	var why []string
-	for _, rt := range rs.all {
-		if rt.byName {
-			continue
-		}
-		fault := rt.health.Load().fault(rt, cfg, 0, mono.Now())
-		if fault == "" {
-			fault = "could not serve just now"
-		}
-		why = append(why, rt.name+" "+fault)
-	}
-	return why
+	return 0
 }
 
 // load returns how long a call may take there, as far as that can be guessed: what a lending takes of late, for each that
@@ -290,89 +173,4 @@ func (rt *route) lend(ctx context.Context, req *lifecycle.Request) (lifecycle.Ha
 		rt.served.Add(1)
 	}
 	return h, err
-}
-
-const (
-	// ejectFirst and ejectLast are for how long a route is left alone that failed: it doubles from one to the other. What
-	// has served for ejectLast since begins anew.
-	ejectFirst = time.Second
-	ejectLast  = 30 * time.Second
-)
-
-// eject has nobody choose the route for some time, nor wait for it.
-func (rt *route) eject(why error) {
-	now := mono.Now()
-	out := rt.change(func(h *routeHealth) {
-		if h.ejected != 0 && now < h.ejected {
-			return // many find out at once
-		}
-		if h.back != 0 && now.Sub(h.back) > ejectLast {
-			h.backoff = 0
-		}
-		h.backoff = min(max(2*h.backoff, ejectFirst), ejectLast)
-		h.ejected = now.Add(h.backoff - rand.N(h.backoff/4))
-		h.err = redact(why)
-	})
-	if out {
-		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteOut, Err: why})
-	}
-	if rt.asked && !rt.byName {
-		rt.pool.pool.ClearFor(pooldriver.ErrElsewhere)
-	}
-}
-
-// admit notes what the prober has learned of a route that answers.
-func (rt *route) admit(learn func(*routeHealth)) {
-	was := rt.health.Load()
-	rt.change(func(h *routeHealth) {
-		learn(h)
-		h.known = true
-		if h.ejected != 0 {
-			h.back = mono.Now()
-		}
-		h.ejected, h.err = 0, nil
-	})
-	if was.ejected != 0 {
-		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteBack})
-	}
-}
-
-// change replaces what is known of the route by a changed copy, and reports whether that ejected it.
-func (rt *route) change(how func(*routeHealth)) (ejected bool) {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	before := rt.health.Load()
-	h := *before
-	how(&h)
-	rt.health.Store(&h)
-	return before.ejected == 0 && h.ejected != 0
-}
-
-// A textSet is a bounded set of texts. When it is full it begins anew. Safe for concurrent use.
-type textSet struct {
-	some  atomic.Bool
-	mu    sync.RWMutex
-	texts map[string]struct{}
-}
-
-const maxTexts = 1024
-
-func (t *textSet) has(text string) bool {
-	if !t.some.Load() {
-		return false
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	_, ok := t.texts[text]
-	return ok
-}
-
-func (t *textSet) add(text string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.texts == nil || len(t.texts) >= maxTexts {
-		t.texts = make(map[string]struct{})
-	}
-	t.texts[strings.Clone(text)] = struct{}{}
-	t.some.Store(true)
 }

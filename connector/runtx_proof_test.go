@@ -23,6 +23,7 @@ import (
 // Two accounts may be overdrawn, but not both together: a rule that each transaction checks on what it reads, and that
 // only serializable transactions keep. Each one that is acknowledged must be there once.
 func TestUnderSerializableTheLedgerKeepsItsRuleAndEveryAcknowledgedEntryOnce(t *testing.T) {
+	t.Parallel()
 	const workers, each = 8, 25
 	setup := "create table entry (id text primary key, account int not null, amount int not null); insert into entry values ('first', 1, 60), ('second', 2, 60)"
 	onPostgres(t, workers+1, setup, func(t *testing.T, db *sql.DB) {
@@ -148,10 +149,11 @@ func (c *cutter) serve() {
 }
 
 func TestACommitWhoseAnswerIsLostIsToldAndNeverRunAgain(t *testing.T) {
+	t.Parallel()
 	for _, deliver := range []bool{false, true} {
 		for _, target := range []string{"poolsql", "pgx"} {
 			t.Run(target+map[bool]string{false: " not delivered", true: " delivered"}[deliver], func(t *testing.T) {
-				testdb.NoLeaks(t)
+				testdb.NoLeaksInParallel(t)
 				u, err := url.Parse(testdb.New(t).TCPDSN)
 				if err != nil {
 					t.Fatal(err)

@@ -24,6 +24,7 @@ func spend(t *testing.T, ctx context.Context, tx *sql.Tx) {
 }
 
 func TestWhateverEndsTheFunctionEndsTheTransaction(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		run := func(end func() error) error {
 			return connector.RunTx(t.Context(), db, connector.TxOptions{}, func(ctx context.Context, tx *sql.Tx) error {
@@ -59,6 +60,7 @@ func TestWhateverEndsTheFunctionEndsTheTransaction(t *testing.T) {
 }
 
 func TestAFunctionThatEndsItsTransactionIsToldAndNeverRunAgain(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		conflict := refusal("40001")
 		for _, c := range []struct {
@@ -90,6 +92,7 @@ func TestAFunctionThatEndsItsTransactionIsToldAndNeverRunAgain(t *testing.T) {
 }
 
 func TestASwallowedFailureIsNotTakenForSuccess(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 1, twoAccounts, func(t *testing.T, db *sql.DB) {
 		for name, f := range map[string]func(context.Context, *sql.Tx) error{
 			"statement": func(ctx context.Context, tx *sql.Tx) error {
@@ -118,6 +121,7 @@ func TestASwallowedFailureIsNotTakenForSuccess(t *testing.T) {
 }
 
 func TestRowsLeftOpenAreClosedAndTheTransactionCommitted(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 1, twoAccounts, func(t *testing.T, db *sql.DB) {
 		err := connector.RunTx(t.Context(), db, connector.TxOptions{}, func(ctx context.Context, tx *sql.Tx) error {
 			spend(t, ctx, tx)
@@ -135,6 +139,7 @@ func TestRowsLeftOpenAreClosedAndTheTransactionCommitted(t *testing.T) {
 }
 
 func TestAContextThatEndsBeforeCommitCommitsNothing(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		err := connector.RunTx(ctx, db, connector.TxOptions{}, func(ctx context.Context, tx *sql.Tx) error {
@@ -157,6 +162,7 @@ func TestAContextThatEndsBeforeCommitCommitsNothing(t *testing.T) {
 }
 
 func TestOptionsReachTheServerOrAreRefused(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 1, twoAccounts, func(t *testing.T, db *sql.DB) {
 		show := func(opts connector.TxOptions) (shown string, err error) {
 			err = connector.RunTx(t.Context(), db, opts, func(ctx context.Context, tx *sql.Tx) error {
@@ -194,6 +200,7 @@ func TestOptionsReachTheServerOrAreRefused(t *testing.T) {
 
 // There is one connection, and the function holds it.
 func TestAFunctionThatWaitsForItselfIsRefused(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t, connector.Config{MaxConns: 1, AcquireTimeout: time.Minute})
 	began := time.Now()
 	err := connector.RunTx(t.Context(), db, connector.TxOptions{}, func(ctx context.Context, _ *sql.Tx) error {

@@ -21,7 +21,7 @@ func onPostgres(t *testing.T, maxConns int, setup string, f func(t *testing.T, d
 	t.Helper()
 	for _, target := range []string{"poolsql", "pgx"} {
 		t.Run(target, func(t *testing.T) {
-			testdb.NoLeaks(t)
+			testdb.NoLeaksInParallel(t)
 			dsn := testdb.New(t).DSN
 			var db *sql.DB
 			if target == "poolsql" {
@@ -73,6 +73,7 @@ func expectBalances(t *testing.T, db *sql.DB, want string) {
 var serializable = connector.TxOptions{Isolation: sql.LevelSerializable}
 
 func TestASerializationFailureOfAStatementRunsTheFunctionAgain(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		runs := 0
 		err := connector.RunTx(t.Context(), db, serializable, func(ctx context.Context, tx *sql.Tx) error {
@@ -99,6 +100,7 @@ func TestASerializationFailureOfAStatementRunsTheFunctionAgain(t *testing.T) {
 }
 
 func TestASerializationFailureOfTheCommitRunsTheFunctionAgain(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		// withdraw takes from one account what both hold together.
 		withdraw := func(ctx context.Context, tx *sql.Tx, from int) error {
@@ -131,6 +133,7 @@ func TestASerializationFailureOfTheCommitRunsTheFunctionAgain(t *testing.T) {
 }
 
 func TestADeadlockRunsTheVictimAgain(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		var meet, done sync.WaitGroup
 		meet.Add(2)
@@ -167,6 +170,7 @@ func TestADeadlockRunsTheVictimAgain(t *testing.T) {
 }
 
 func TestAConnectionLostBeforeCommitRunsTheFunctionAgain(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoAccounts, func(t *testing.T, db *sql.DB) {
 		runs := 0
 		err := connector.RunTx(t.Context(), db, connector.TxOptions{}, func(ctx context.Context, tx *sql.Tx) error {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestASavepointWhoseTransactionIsGoneTellsBoth(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoEvenAccounts, func(t *testing.T, db *sql.DB) {
 		for _, c := range []error{errMine, nil} {
 			err := connector.RunTx(t.Context(), db, connector.TxOptions{MaxAttempts: 1}, func(ctx context.Context, tx *sql.Tx) error {
@@ -43,6 +44,7 @@ func TestASavepointWhoseTransactionIsGoneTellsBoth(t *testing.T) {
 
 // On poolsql even a statement that was cut off leaves the connection to the transaction.
 func TestATransactionGoesOnAfterAStatementInASavepointWasCutOff(t *testing.T) {
+	t.Parallel()
 	db, _ := open(t, connector.Config{MaxConns: 1})
 	if _, err := db.Exec(twoEvenAccounts); err != nil {
 		t.Fatal(err)
@@ -67,6 +69,7 @@ func TestATransactionGoesOnAfterAStatementInASavepointWasCutOff(t *testing.T) {
 
 // What a savepoint cannot undo must not be committed by somebody who believes that it did.
 func TestWhatASavepointCannotUndoIsNotCommitted(t *testing.T) {
+	t.Parallel()
 	onPostgres(t, 2, twoEvenAccounts, func(t *testing.T, db *sql.DB) {
 		for _, how := range []string{"fails", "panics", "returns nil"} {
 			// part changes an account in a savepoint, leaves rows open, and takes no notice of what becomes of it.

@@ -49,6 +49,7 @@ func inTx(t *testing.T, f func(t *testing.T, db *sql.DB, run func(func(context.C
 }
 
 func TestASavepointUndoesWhatFailedAndTheTransactionGoesOn(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		err := run(func(ctx context.Context, tx *sql.Tx) error {
 			for _, end := range []func(context.Context) error{
@@ -86,6 +87,7 @@ func TestASavepointUndoesWhatFailedAndTheTransactionGoesOn(t *testing.T) {
 }
 
 func TestGoexitInASavepointUndoesIt(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		err := run(func(ctx context.Context, tx *sql.Tx) error {
 			exited := make(chan bool)
@@ -111,6 +113,7 @@ func TestGoexitInASavepointUndoesIt(t *testing.T) {
 }
 
 func TestSavepointsNestAndFollowEachOther(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		err := run(func(outer context.Context, tx *sql.Tx) error {
 			for range 3 {
@@ -150,6 +153,7 @@ func TestSavepointsNestAndFollowEachOther(t *testing.T) {
 }
 
 func TestNestedSavepointsKeepWhatSucceeded(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		err := run(func(ctx context.Context, tx *sql.Tx) error {
 			return connector.Savepoint(ctx, tx, func(ctx context.Context) error {
@@ -170,6 +174,7 @@ func TestNestedSavepointsKeepWhatSucceeded(t *testing.T) {
 }
 
 func TestAFailureSwallowedInASavepointIsToldAndUndone(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		err := run(func(ctx context.Context, tx *sql.Tx) error {
 			err := connector.Savepoint(ctx, tx, func(ctx context.Context) error {
@@ -191,6 +196,7 @@ func TestAFailureSwallowedInASavepointIsToldAndUndone(t *testing.T) {
 // The function sees to it that the savepoint's context ends; no statement is cut off, so that plain pgx, which closes the
 // connection of such a one, is no exception.
 func TestATransactionGoesOnAfterTheContextOfASavepointEnded(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		err := run(func(ctx context.Context, tx *sql.Tx) error {
 			for _, end := range []error{errMine, nil} {
@@ -217,6 +223,7 @@ func TestATransactionGoesOnAfterTheContextOfASavepointEnded(t *testing.T) {
 }
 
 func TestAConflictInASavepointRunsTheWholeTransactionAgainWhateverItsFunctionMakesOfIt(t *testing.T) {
+	t.Parallel()
 	for name, make := range map[string]func(ctx context.Context, tx *sql.Tx, err error) error{
 		"returned":    func(_ context.Context, _ *sql.Tx, err error) error { return fmt.Errorf("x: %w", err) },
 		"swallowed":   func(context.Context, *sql.Tx, error) error { return nil },
@@ -261,6 +268,7 @@ func nothing(context.Context) error { return nil }
 
 // A conflict that is not the transaction's own, as one in another database, is an error like others.
 func TestAConflictFromElsewhereIsUndone(t *testing.T) {
+	t.Parallel()
 	inTx(t, func(t *testing.T, db *sql.DB, run func(func(context.Context, *sql.Tx) error) error) {
 		runs := 0
 		err := run(func(ctx context.Context, tx *sql.Tx) error {

@@ -87,7 +87,8 @@ func seen(ctx context.Context, q interface {
 var tenantNames = []string{"acme", "o'neil", `back\slash`, "héllo", "ПРИВЕТ", "日本", "x'); drop table accounts; --"}
 
 func TestEachCallSeesItsTenantsRowsOnly(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	tdb := tenants(t, tenantNames)
 	for _, mode := range []string{"", "simple_protocol", "exec", "describe_exec", "cache_describe"} {
 		t.Run(mode, func(t *testing.T) {
@@ -168,7 +169,8 @@ func TestEachCallSeesItsTenantsRowsOnly(t *testing.T) {
 // Where sessions of the server are lent for a transaction, settings hold in transactions, and a call that would need them
 // elsewhere is refused.
 func TestBehindATransactionPoolerSettingsAreOfTransactionsAlone(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	tdb := tenants(t, []string{"acme", "o'neil"})
 	db, _ := openRouted(t, connector.Config{
 		DSN: ownedDSN(t, tdb), MaxConns: 1, PgBouncer: connector.PoolTransaction, SessionSettings: []string{"app.tenant=tenant"},
@@ -278,7 +280,8 @@ var hostile = []func(ctx context.Context, db *sql.DB){
 
 // Whatever a tenant's code does, nobody else ever sees another's rows.
 func TestNoTenantEverSeesAnothersRows(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	names := []string{"acme", "o'neil", "héllo", "日本", "other"}
 	tdb := tenants(t, names)
 	db, c := openRouted(t, connector.Config{DSN: ownedDSN(t, tdb), MaxConns: 3, SessionSettings: []string{"app.tenant=tenant"}})
@@ -368,7 +371,8 @@ func (c counting) Write(b []byte) (int, error) {
 }
 
 func TestSettingsGoWithTheStatement(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	tdb := tenants(t, []string{"acme"})
 	var writes atomic.Int64
 	pg, err := pgx.ParseConfig(ownedDSN(t, tdb))

@@ -100,13 +100,18 @@ func (c *Connector) Stats() Stats {
 	return s
 }
 
-// Costs returns for how long connections are held, as far as that was learned: of all calls, and of those of each label, in no
-// order. It is empty unless some rule wants to know: Config.Shedding, SlowThreshold, a cap, or tenants that have to share.
+// Costs returns for how long connections are held, as far as that was learned or, with Config.CostFromPlan, guessed: of all calls,
+// and of those of each label, and with Config.CostByStatement each statement, in no order. Statements are without their
+// literals. It is empty unless some rule wants to know: Config.Shedding, SlowThreshold, a cap, or tenants that have to share.
 func (c *Connector) Costs() []priority.Cost {
 	if c.Err() != nil {
 		return nil
 	}
-	return c.pool.Costs()
+	costs := c.pool.Costs()
+	for i := range costs {
+		costs[i].Statement = sqltext.Strip(costs[i].Statement)
+	}
+	return costs
 }
 
 // StatementHitRate returns which part of the look-ups of prepared statements found one, from 0 to 1; 1 if there were none.

@@ -16,7 +16,8 @@ import (
 )
 
 func TestUnderLoadNobodyFailsAndNobodyIsServedWhileThePoolIsSuspended(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	admin := outside(t, d.DSN)
 	db, err := connector.Open(connector.Config{DSN: d.DSN, MaxConns: 4, AcquireTimeout: time.Minute})
@@ -66,6 +67,7 @@ func TestUnderLoadNobodyFailsAndNobodyIsServedWhileThePoolIsSuspended(t *testing
 }
 
 func TestWhileSuspendedAHolderGoesOnAndWhoeverLosesPatienceHearsWhy(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{Name: "shop", MaxConns: 2, AcquireTimeout: 100 * time.Millisecond})
 	if err := c.Warmup(t.Context(), 1); err != nil { // a dial may take longer
 		t.Fatal(err)

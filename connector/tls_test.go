@@ -20,7 +20,8 @@ import (
 
 // Each case is refused by a real server, or refuses it, and is told what to do.
 func TestARefusalForTLSSaysInOneSentenceWhatIsWrongAndWhatToDo(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	plain := testdb.New(t)
 	s := serveTLS(t)
 	byName := param{"host", "localhost"}
@@ -151,7 +152,8 @@ func TestARefusalForTLSSaysInOneSentenceWhatIsWrongAndWhatToDo(t *testing.T) {
 
 // What is not for reasons of TLS has no sentence about TLS, whatever was tried on the way.
 func TestAnotherRefusalIsNotBlamedOnTLS(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	plain := testdb.New(t)
 	wrongPassword := mustURL(t, plain.TCPDSN)
 	wrongPassword.User = url.UserPassword(wrongPassword.User.Username(), "wr0ngs3cret")

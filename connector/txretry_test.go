@@ -112,6 +112,7 @@ func TestABadConnectionAtCommitIsNotTrusted(t *testing.T) {
 }
 
 func TestWhatTheFunctionReturnsDecidesWhetherItRunsAgain(t *testing.T) {
+	t.Parallel()
 	const once, twice = 1, 2
 	conflict := refusal("40001")
 	for _, c := range []struct {

@@ -12,7 +12,8 @@ import (
 )
 
 func TestWaitersAreThoseWhoWaitWithWhatAndWithoutItsLiterals(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pool := connector.NewConnector(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 1})
 	db := sql.OpenDB(pool)
 	defer func() { db.Close(); <-pool.Done() }()

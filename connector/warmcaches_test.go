@@ -17,6 +17,7 @@ import (
 )
 
 func TestWarmCachesReadsTablesAndWithTheExtensionIndexesIntoTheServersBuffers(t *testing.T) {
+	t.Parallel()
 	var events recorder
 	db, c := open(t, connector.Config{MaxConns: 1, Observer: &events})
 	for _, sql := range []string{
@@ -62,6 +63,7 @@ func TestWarmCachesReadsTablesAndWithTheExtensionIndexesIntoTheServersBuffers(t 
 }
 
 func TestPrewarmStatementsArePreparedOnEachNewConnection(t *testing.T) {
+	t.Parallel()
 	statements := []string{"select $1::int + 1", "select $1::text"}
 	db, c := open(t, connector.Config{MaxConns: 2, PrewarmStatements: statements})
 	if err := c.Warmup(t.Context(), 2); err != nil {
@@ -84,7 +86,8 @@ func TestPrewarmStatementsArePreparedOnEachNewConnection(t *testing.T) {
 
 // It is told which one it was, and no connection stays behind.
 func TestAPrewarmStatementThatCannotBePreparedFailsTheConnection(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	db, err := connector.Open(connector.Config{DSN: d.DSN, MaxConns: 1, PrewarmStatements: []string{"select 1", "select * from nowhere"}})
 	if err != nil {
@@ -102,7 +105,8 @@ func TestAPrewarmStatementThatCannotBePreparedFailsTheConnection(t *testing.T) {
 
 // Where nothing may be prepared by name, nothing is: behind a PgBouncer that cannot keep it, for one.
 func TestNothingIsPreparedByNameWhereThatMayNotBe(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	c := connector.NewConnector(connector.Config{
 		MaxConns: 1, PrewarmStatements: []string{"select * from nowhere"}, ConnConfig: inMode(t, pgx.QueryExecModeExec),
 	})
@@ -140,6 +144,7 @@ func inMode(t *testing.T, mode pgx.QueryExecMode) *pgx.ConnConfig {
 }
 
 func TestTheStatementCacheHasTheSizeOfItsFieldAndTellsHowItDoes(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1, StatementCacheCapacity: 3})
 	texts := []string{"select $1::int", "select $1::int + 1", "select $1::int + 2", "select $1::int + 3"}
 	run := func(text string) {
@@ -181,6 +186,7 @@ func TestTheStatementCacheHasTheSizeOfItsFieldAndTellsHowItDoes(t *testing.T) {
 
 // What a statement means may change while it is prepared. Whoever runs it does not notice.
 func TestAPreparedStatementOutlivesAChangeOfItsTable(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1})
 	exec := func(sql string) {
 		t.Helper()

@@ -37,6 +37,7 @@ func outside(t *testing.T, dsn string) *pgx.Conn {
 }
 
 func TestPrewarmRunsOnEachNewConnectionAfterAfterConnect(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{
 		MaxConns: 3,
 		AfterConnect: func(ctx context.Context, conn *pgx.Conn) error {
@@ -73,7 +74,8 @@ func TestWhatConfigReturnsIsTheCallersOwn(t *testing.T) {
 }
 
 func TestAPrewarmThatFailsIsNamedAndLeavesNoConnection(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	admin := outside(t, d.DSN)
 	db, err := connector.Open(connector.Config{DSN: d.DSN, MaxConns: 2, Prewarm: []string{"select 1", "select * from nowhere"}})
@@ -92,7 +94,8 @@ func TestAPrewarmThatFailsIsNamedAndLeavesNoConnection(t *testing.T) {
 }
 
 func TestAPrewarmThatHangsEndsWithTheConnectTimeout(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	admin := outside(t, d.DSN)
 	db, err := connector.Open(connector.Config{
@@ -111,7 +114,8 @@ func TestAPrewarmThatHangsEndsWithTheConnectTimeout(t *testing.T) {
 
 // A connection that was opened and never used is slower at first: its caches are cold.
 func TestWarmupUsesEachConnectionOnce(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	d := testdb.New(t)
 	admin := outside(t, d.DSN)
 	db, err := connector.Open(connector.Config{DSN: d.DSN, MaxConns: 4})

@@ -48,7 +48,8 @@ func (w wrapper) Connect(ctx context.Context) (driver.Conn, error) {
 func (w wrapper) Driver() driver.Driver { return nil }
 
 func TestFromDBLooksBehindAWrapper(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	pool := connector.NewConnector(connector.Config{DSN: testdb.New(t).DSN, MaxConns: 1})
 	db := sql.OpenDB(wrapper{pool, func(c inner) driver.Conn { return both{c} }})
 	defer func() { db.Close(); <-pool.Done() }()
@@ -63,6 +64,7 @@ func TestFromDBLooksBehindAWrapper(t *testing.T) {
 
 // The session of a *sql.Conn keeps its state even if it is the very first and others wait.
 func TestTheFirstConnKeepsItsStateWhileOthersWait(t *testing.T) {
+	t.Parallel()
 	db, c := open(t, connector.Config{MaxConns: 1})
 	ctx := context.Background()
 	conn, err := db.Conn(ctx)

@@ -14,6 +14,7 @@ import (
 
 // After Raw, the limits of the same *sql.Conn hold as before.
 func TestLimitsHoldAgainAfterRaw(t *testing.T) {
+	t.Parallel()
 	f := open(t, 1, func(cfg *poolsql.Config) { cfg.StatementTimeout = 200 * time.Millisecond })
 	conn, err := f.db.Conn(f.ctx)
 	if err != nil {
@@ -34,6 +35,7 @@ func TestLimitsHoldAgainAfterRaw(t *testing.T) {
 
 // A connection that its holder has taken away for good makes room for another.
 func TestHijackedConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
 	f := open(t, 1)
 	err := f.c.Do(f.ctx, func(pg *pgx.Conn) error {
 		_, err := pg.PgConn().Hijack()
@@ -47,6 +49,7 @@ func TestHijackedConnectionIsReplaced(t *testing.T) {
 
 // To database/sql the word would mean that the statement may be tried again, and that the *sql.Conn is of no use.
 func TestErrBadConnIsNotInTheErrorOfABeginOnALostConnection(t *testing.T) {
+	t.Parallel()
 	f := open(t, 1)
 	conn, err := f.db.Conn(f.ctx)
 	if err != nil {

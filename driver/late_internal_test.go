@@ -27,6 +27,7 @@ func (g *gated) SetReadDeadline(t time.Time) error { g.asked <- t; <-g.taken; re
 
 // A deadline for a late read that is set while the statement ends must be taken back with it, and none may be set after.
 func TestTheDeadlineOfALateReadIsNotTheNextStatements(t *testing.T) {
+	t.Parallel()
 	client, server := net.Pipe()
 	defer client.Close()
 	defer server.Close()
@@ -129,6 +130,7 @@ func TestReadsFromAnEarlierHostAreNotCounted(t *testing.T) {
 
 // Where no slot could be had in time, nobody has asked the server to cancel: pgx may, when it gives the connection up.
 func TestAStatementWhoseCancelNeverGotASlotIsCanceledWhenItsConnectionIsGivenUp(t *testing.T) {
+	t.Parallel()
 	testdb.NoLeaksInParallel(t)
 	database := testdb.New(t)
 	opts := &Options{CancelTimeout: 300 * time.Millisecond}

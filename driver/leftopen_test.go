@@ -14,6 +14,7 @@ const many = "select generate_series(1, 100000000)"
 
 // Rows of a *sql.Conn do not end with a transaction on it. What ends them is told as what it was.
 func TestRowsThatOutliveTheirTransactionEndWithItsLimit(t *testing.T) {
+	t.Parallel()
 	f := open(t, 1, func(cfg *poolsql.Config) { cfg.TransactionTimeout = 300 * time.Millisecond })
 	conn, err := f.db.Conn(f.ctx)
 	if err != nil {
@@ -41,6 +42,7 @@ func TestRowsThatOutliveTheirTransactionEndWithItsLimit(t *testing.T) {
 
 // The deadline by which rows end that are being canceled is not lifted by what cannot run beside them.
 func TestBeginBesideOpenRowsLeavesTheirDeadline(t *testing.T) {
+	t.Parallel()
 	var n network
 	f := open(t, 1, tcp, n.through)
 	conn, err := f.db.Conn(f.ctx)

@@ -13,6 +13,7 @@ import (
 
 // Who waits for a notification has asked the server nothing: there is nothing to cancel, and nothing to wait for.
 func TestWaitForANotificationEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
 			f := open(t, 1, transport)

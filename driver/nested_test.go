@@ -15,7 +15,8 @@ import (
 
 // Connections may come from a pgxpool.Pool, as stdlib allows. One that ends here is given back there.
 func TestConnectionOfAPgxPoolIsGivenBackWhenItEnds(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cfg, err := pgxpool.ParseConfig(testdb.New(t).DSN)

@@ -9,6 +9,7 @@ import (
 
 // A statement may take as long as its transaction has told the server that it may. It is not a dead network.
 func TestWatchdogLeavesAloneWhoHasRaisedHisOwnLimit(t *testing.T) {
+	t.Parallel()
 	f := open(t, 1, func(cfg *poolsql.Config) { cfg.StatementTimeout = 300 * time.Millisecond })
 	before := f.pid()
 	for _, set := range []string{
@@ -38,6 +39,7 @@ func TestWatchdogLeavesAloneWhoHasRaisedHisOwnLimit(t *testing.T) {
 
 // What a holder has set for himself is not the next one's.
 func TestOwnLimitEndsAtTheCheckIn(t *testing.T) {
+	t.Parallel()
 	f := open(t, 1, func(cfg *poolsql.Config) { cfg.StatementTimeout = 2 * time.Second })
 	shown := func() (limit string) {
 		t.Helper()

@@ -43,6 +43,7 @@ func looked(t *testing.T, conn net.Conn) bool {
 
 // pgx's background reader may still be in its read when the connection is idle.
 func TestALookAtASocketDoesNotWaitForWhoReadsFromIt(t *testing.T) {
+	t.Parallel()
 	client, server := socketPair(t)
 	reading := make(chan struct{})
 	done := make(chan error, 1)

@@ -27,6 +27,7 @@ func leaveLoose(f *fixture, n *network, run func(context.Context, string, ...any
 
 // Where the end of a cancel cannot be seen, nothing more is sent in the transaction: it says that it is lost.
 func TestTransactionIsLostWhereACancelIsNotSeenToEnd(t *testing.T) {
+	t.Parallel()
 	for name, next := range map[string]func(*fixture, *sql.Tx) error{
 		"statement": func(f *fixture, tx *sql.Tx) error { _, err := tx.ExecContext(f.ctx, "select 1"); return err },
 		"commit":    func(_ *fixture, tx *sql.Tx) error { return tx.Commit() },
@@ -55,6 +56,7 @@ func TestTransactionIsLostWhereACancelIsNotSeenToEnd(t *testing.T) {
 
 // A cancel that is still under way holds up what comes next, but not past its context.
 func TestWaitForTheEndOfACancelEndsWithTheContext(t *testing.T) {
+	t.Parallel()
 	var n network
 	f := open(t, 1, tcp, n.through, func(cfg *poolsql.Config) { cfg.CancelTimeout = 3 * time.Second })
 	tx, err := f.db.BeginTx(f.ctx, nil)
@@ -80,6 +82,7 @@ func TestWaitForTheEndOfACancelEndsWithTheContext(t *testing.T) {
 
 // Behind a wrapper that tells nothing, the end of the transaction is the check-in, whatever comes of it.
 func TestSessionBehindAWrapperIsFreeAfterATransactionThatIsLost(t *testing.T) {
+	t.Parallel()
 	var n network
 	f := open(t, 1, tcp, n.through)
 	db := sql.OpenDB(wrapping{f.c, func(s session) driver.Conn { return forwardsNeither{s} }})
@@ -105,6 +108,7 @@ func TestSessionBehindAWrapperIsFreeAfterATransactionThatIsLost(t *testing.T) {
 
 // What a hook sends after a statement of its own that was canceled is not hit by the cancel.
 func TestCancelInAHookDoesNotHitItsNextStatement(t *testing.T) {
+	t.Parallel()
 	failed := 0
 	hook := func(ctx context.Context, pg *pgx.Conn) error {
 		for i := range rounds(100) {

@@ -523,6 +523,7 @@ func TestAPoolThatClosesTellsAllWhoShare(t *testing.T) {
 }
 
 func TestThousandsOfKeysLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
 	share(t, func(s *sharing) {
 		var all []<-chan answer
 		for i := range 3000 {

@@ -67,7 +67,7 @@ func TestSettingsThatTheServerIsToldKeepCallsApartByWhatTheySay(t *testing.T) {
 		}
 		return k
 	}
-	if once, again := key(told, region("north")), key(told, region("north")); once != again {
+	if north, again := key(told, region("north")), key(told, region("north")); north != again {
 		t.Error("two contexts that say the same do not share")
 	}
 	if key(told, region("north")) == key(told, region("south")) {

@@ -23,6 +23,12 @@ func (l *live) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.leave()
+	s := stream{w: w, control: http.NewResponseController(w)}
+	if !flushes(w) {
+		http.Error(w, "the stream cannot be written: some handler around the page has a ResponseWriter without Flush and Unwrap",
+			http.StatusNotImplemented)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep the stream to itself until it is long
@@ -30,7 +36,6 @@ func (l *live) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	shutdown := l.shutdown(r)
-	s := stream{w: w, control: http.NewResponseController(w)}
 	f := l.frame()
 	if !s.send([]byte("retry: 2000\n\n")) || !s.send(f.hello()) {
 		return
@@ -50,6 +55,21 @@ func (l *live) serveEvents(w http.ResponseWriter, r *http.Request) {
 		case <-l.monitor.ctx.Done():
 			s.send([]byte("event: bye\ndata: closed\n\n"))
 			return
+		}
+	}
+}
+
+// flushes reports whether what is written to w can be sent before there is more of it. It is asked without a flush, which
+// would send the header.
+func flushes(w http.ResponseWriter) bool {
+	for {
+		switch v := w.(type) {
+		case interface{ FlushError() error }, http.Flusher:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return false
 		}
 	}
 }

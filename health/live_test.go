@@ -270,3 +270,18 @@ func TestAskingForTheHeadOfAStreamBeginsNone(t *testing.T) {
 		}
 	})
 }
+
+// keeper is a ResponseWriter of those that hide what the server's can do.
+type keeper struct{ http.ResponseWriter }
+
+// An unflushed stream would reach nobody, and the page would ask for it again and again.
+func TestAStreamThatCannotBeFlushedIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, m := open(t, connector.Config{Connector: &engine{}, MaxConns: 3}, health.Config{NoProbe: true})
+		answer := httptest.NewRecorder()
+		m.Page().ServeHTTP(keeper{answer}, httptest.NewRequest(http.MethodGet, "/events", nil))
+		if answer.Code != http.StatusNotImplemented || !strings.Contains(answer.Body.String(), "without Flush") {
+			t.Errorf("the answer is %d %s", answer.Code, answer.Body)
+		}
+	})
+}

@@ -124,3 +124,39 @@ func BenchmarkAffinity(b *testing.B) {
 		}
 	}
 }
+
+// A new key takes the place of the one that was asked for longest ago, and nothing else in the order changes: the resource that
+// was used last is still the first to be lent to those without a key, and the first to grow old is the one idle for longest.
+func TestANewKeyTakesTheResourceThatHasBeenIdleForLongest(t *testing.T) {
+	p := counted(t, 3)
+	var held []lifecycle.Handle[int]
+	byKey := map[string]uint64{}
+	for _, key := range []string{"a", "b", "c"} {
+		h := lendTo(t, p, key)
+		byKey[key] = h.ID()
+		held = append(held, h)
+	}
+	for _, h := range held { // the last is c's
+		h.Release()
+	}
+	h := lendTo(t, p, "d")
+	if h.ID() != byKey["a"] {
+		t.Errorf("d got %d, want what was a's, idle for longest, of %v", h.ID(), byKey)
+	}
+	h.Release() // on top of b's and c's
+	h = lendTo(t, p, "b")
+	if h.ID() != byKey["b"] {
+		t.Errorf("b got %d of %v", h.ID(), byKey)
+	}
+	h.Release() // on top of c's and what is d's
+	for _, want := range []uint64{byKey["b"], byKey["a"], byKey["c"]} {
+		h, err := p.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Release()
+		if h.ID() != want {
+			t.Errorf("without a key one gets %d, want %d", h.ID(), want)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	if !tell {
 		took = -1 // nobody has worked with it
 	}
-	p.sched.Reckon(r.use, r.req.Label, took)
+	p.sched.Reckon(r.use, r.req.Label, r.req.Statement, took)
 	tell = tell && p.told.Wants(KindRelease)
 	var by priority.Options
 	waited := r.waited

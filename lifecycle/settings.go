@@ -9,7 +9,7 @@ import (
 )
 
 // Settings are what of a [Config] can change while the pool is in use. Each field means what the one of its name means
-// there, and zero is its default.
+// there, and zero is its default. Two of them are compared by [reflect.DeepEqual].
 type Settings struct {
 	Min, Max, MaxCreating           int
 	AcquireTimeout, CreateTimeout   time.Duration

@@ -105,6 +105,14 @@ func (p *Pool[T]) Costs() []priority.Cost {
 	return p.sched.Costs()
 }
 
+// Guess says how long calls with this label, or without one with this statement, will hold what they are lent, before one was
+// seen: see [priority.Scheduler.Guess].
+func (p *Pool[T]) Guess(label, statement string, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sched.Guess(label, statement, d)
+}
+
 // Info is what is known of one resource at one instant.
 type Info[T any] struct {
 	ID uint64

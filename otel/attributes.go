@@ -1,7 +1,10 @@
 package poolotel
 
 import (
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 
@@ -28,6 +31,31 @@ func attributesOf(pool *connector.Connector, c *config) attributes {
 		pool:      own,
 		operation: append(serverOf(&settings), own...),
 	}
+}
+
+// given are the keys that the user may say better than the configuration, or that are never taken from him.
+var given = []string{keyPool, keySystem, keyNamespace, keyAddress, keyPort}
+
+// checkAttributes reports the attributes of the user that tell series of one pool apart: of two series that differ in
+// nothing else, a scrape would have one twice, and fail. In a scrape a dot is an underscore.
+func checkAttributes(attributes []attribute.KeyValue) error {
+	scraped := func(key string) string { return strings.ReplaceAll(key, ".", "_") }
+	telling := map[string]bool{"le": true, "quantile": true} // Prometheus's own
+	for _, m := range catalogue {
+		for _, key := range m.Attributes {
+			if !slices.Contains(given, key) {
+				telling[scraped(key)] = true
+			}
+		}
+	}
+	var errs []error
+	for _, kv := range attributes {
+		if telling[scraped(string(kv.Key))] {
+			errs = append(errs, fmt.Errorf("poolsql: cannot measure: WithAttributes has %q, which tells series of a pool apart: "+
+				"give the attribute another name", kv.Key))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // defaultPort is PostgreSQL's, which the conventions leave out.

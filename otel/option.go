@@ -65,8 +65,9 @@ func WithPoolName(name string) Option {
 }
 
 // WithAttributes adds attributes to every series of the pool: a role, say, or db.system.name for a server that is no
-// PostgreSQL. They win over those that are read from the pool's configuration, but not over the pool's name and what
-// tells its series apart.
+// PostgreSQL. They win over those that are read from the pool's configuration, but not over the pool's name. A key that
+// tells the pool's series apart, such as db.query.summary or poolsql.class, is refused by [Register]: two series would be
+// one.
 func WithAttributes(attributes ...attribute.KeyValue) Option {
 	attributes = slices.Clone(attributes)
 	for i, kv := range attributes {

@@ -21,8 +21,9 @@ type Registration struct {
 	err  error
 }
 
-// Register measures pool, and the pool of each of its routes under its own name, from now on, until [Registration.Unregister]. It fails if the pool's configuration is bad, if an
-// instrument cannot be made, or with ErrNameTaken if this MeterProvider, or [Producer], has a pool of the same name
+// Register measures pool, and the pool of each of its routes under its own name, from now on, until
+// [Registration.Unregister]. It fails if the pool's configuration or an attribute is bad, if an instrument cannot be made,
+// or with ErrNameTaken if this MeterProvider, or [Producer], has a pool of the same name
 // already: be it the same pool or another.
 //
 // Counters that the pool keeps itself have what happened before; the others, and the histograms, begin with the
@@ -35,6 +36,9 @@ func Register(pool *connector.Connector, opts ...Option) (*Registration, error) 
 		return nil, fmt.Errorf("poolsql: cannot measure: %w", err)
 	}
 	c := newConfig(opts)
+	if err := checkAttributes(c.attributes); err != nil {
+		return nil, err
+	}
 	r := new(Registration)
 	if err := r.add(pool, &c); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
@@ -219,6 +220,28 @@ func TestAPoolThatCannotBeMeasuredIsRefused(t *testing.T) {
 	bad := connector.NewConnector(connector.Config{MaxConns: -1})
 	if _, err := poolotel.Register(bad); err == nil || !strings.Contains(err.Error(), "MaxConns") {
 		t.Errorf("a pool with a bad configuration: %v", err)
+	}
+}
+
+// Two series that differ in nothing but such an attribute would be one, and a scrape that has one twice fails.
+func TestAttributesThatTellSeriesApartAreRefused(t *testing.T) {
+	pool, _ := onNoop(t, connector.Config{})
+	bad := []string{"db.query.summary", "db_query_summary", "poolsql.class", "poolsql.tenant", "error.type", "le"}
+	attrs := []attribute.KeyValue{attribute.String("role", "reader")}
+	for _, key := range bad {
+		attrs = append(attrs, attribute.String(key, "x"))
+	}
+	_, err := poolotel.Register(pool, poolotel.WithProducer(poolotel.NewProducer()), poolotel.WithAttributes(attrs...))
+	if err == nil {
+		t.Fatal("they were taken")
+	}
+	for _, key := range bad {
+		if !strings.Contains(err.Error(), fmt.Sprintf("%q", key)) {
+			t.Errorf("%s is not said to be bad", key)
+		}
+	}
+	if strings.Contains(err.Error(), "role") {
+		t.Errorf("a good one is said to be bad: %v", err)
 	}
 }
 

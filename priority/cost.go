@@ -20,6 +20,8 @@ const (
 // off it is: one that took an hour moves it no more than one that took a little longer.
 type cost struct {
 	mean, off, typical float64
+	statement          bool   // it is of a statement, and not of a label
+	guessed            bool   // it began with a guess, which counts as one more use
 	uses               uint32 // up to a number beyond which it makes no difference
 	seen               uint64 // when, by the clock of the table
 }
@@ -30,11 +32,15 @@ func (c *cost) add(used time.Duration) {
 	if c.uses < 1<<16 {
 		c.uses++
 	}
-	if c.uses == 1 {
+	uses := float64(c.uses)
+	switch {
+	case c.guessed:
+		uses++
+	case c.uses == 1:
 		c.mean, c.typical, c.off = took, took, took/4
 		return
 	}
-	weight := max(1/float64(c.uses), 1.0/16)
+	weight := max(1/uses, 1.0/16)
 	away := took - c.mean
 	c.mean += weight * away
 	c.off += weight * (max(away, -away) - c.off)
@@ -62,24 +68,32 @@ type costs struct {
 
 func newCosts() *costs { return &costs{labels: make(map[string]*cost)} }
 
-// learn takes one more use of label into account.
-func (t *costs) learn(label string, used time.Duration) {
+// learn takes one more use of label, or without one of statement, into account.
+func (t *costs) learn(label, statement string, used time.Duration) {
 	t.all.add(used)
-	if label == "" {
+	kind := kindOf(label, statement)
+	if kind == "" {
 		return
 	}
-	c := t.of(label)
+	c := t.of(kind)
 	if c == nil {
-		if len(t.labels) >= maxLabels {
-			t.forget()
-		}
-		c = &cost{}
-		t.labels[label] = c
-		t.last, t.name = c, label
+		c = t.add(kind)
+		c.statement = label == ""
 	}
 	c.add(used)
 	t.clock++
 	c.seen = t.clock
+}
+
+// add begins to know of a label or statement.
+func (t *costs) add(kind string) *cost {
+	if len(t.labels) >= maxLabels {
+		t.forget()
+	}
+	c := &cost{seen: t.clock}
+	t.labels[kind] = c
+	t.last, t.name = c, kind
+	return c
 }
 
 // of returns what is known of label, nil if that is nothing.
@@ -112,8 +126,18 @@ func (t *costs) forget() {
 	t.last, t.name = nil, ""
 }
 
-// estimate returns the cost of a use of label: the label's own, else that of all; nil if neither is known.
+// estimate returns the cost of a use of label: the label's own, be it a guess, else that of all; nil if neither is known.
 func (t *costs) estimate(label string) *cost {
+	if label != "" {
+		if c := t.of(label); c != nil && c.guessed {
+			return c
+		}
+	}
+	return t.learned(label)
+}
+
+// learned is estimate without guesses: who is turned away is so because of what was seen.
+func (t *costs) learned(label string) *cost {
 	if label != "" {
 		if c := t.of(label); c != nil && c.known() {
 			return c
@@ -127,9 +151,9 @@ func (t *costs) estimate(label string) *cost {
 
 // A Cost is what calls of one label, or all of them, take.
 type Cost struct {
-	// Label is empty for all calls together.
-	Label string
-	// Uses is how many were seen, up to 65,536.
+	// Label, or for calls without one Statement, is what they are told apart by. Both are empty for all calls together.
+	Label, Statement string
+	// Uses is how many were seen, up to 65,536; 0 if the rest is a guess: see [Scheduler.Guess].
 	Uses int
 	// Mean is the mean of the last of them, Typical what half of them stay below.
 	Mean, Typical time.Duration
@@ -143,15 +167,20 @@ func (s *Scheduler) Costs() []Cost {
 		return nil
 	}
 	list := make([]Cost, 0, 1+len(s.costs.labels))
-	list = append(list, s.costs.all.told(""))
-	for label, c := range s.costs.labels {
-		told := c.told(label)
-		told.Slow = s.isSlow(label)
+	list = append(list, s.costs.all.told())
+	for kind, c := range s.costs.labels {
+		told := c.told()
+		if c.statement {
+			told.Statement = kind
+		} else {
+			told.Label = kind
+		}
+		told.Slow = s.isSlow(kind)
 		list = append(list, told)
 	}
 	return list
 }
 
-func (c *cost) told(label string) Cost {
-	return Cost{Label: label, Uses: int(c.uses), Mean: time.Duration(c.mean), Typical: time.Duration(c.typical)}
+func (c *cost) told() Cost {
+	return Cost{Uses: int(c.uses), Mean: time.Duration(c.mean), Typical: time.Duration(c.typical)}
 }

@@ -176,11 +176,17 @@ func TestWaiterIsSmall(t *testing.T) {
 	runtime.KeepAlive(keep)
 }
 
-var depths = []int{100, 1_000_000}
+// depths is how many wait: few, and so many that anything but a constant cost shows; with -short, to have run once, fewer.
+func depths() []int {
+	if testing.Short() {
+		return []int{100, 10_000}
+	}
+	return []int{100, 1_000_000}
+}
 
 func BenchmarkDepth(b *testing.B) {
 	for _, name := range []string{"enqueue", "cancel random", "hand over", "requeue in front"} {
-		for _, depth := range depths {
+		for _, depth := range depths() {
 			op := newQueueOf(b, depth).ops()[name]
 			b.Run(fmt.Sprintf("%s/waiting=%d", name, depth), func(b *testing.B) {
 				n := (b.N/round + 1) * round
@@ -263,7 +269,7 @@ func (s *sleepers) cancel(n int, rnd *rand.Rand) {
 
 // BenchmarkDepthAwake is BenchmarkDepth with the goroutines: a million of them need some 4 GiB.
 func BenchmarkDepthAwake(b *testing.B) {
-	for _, depth := range depths {
+	for _, depth := range depths() {
 		s := newSleepers(b, depth)
 		rnd := rand.New(rand.NewSource(1))
 		b.Run(fmt.Sprintf("hand over/waiting=%d", depth), func(b *testing.B) {

@@ -26,6 +26,8 @@ type Options struct {
 	// Label names the call for people: in errors, events, metrics and the list of who holds what. It should come from
 	// the program's text, not from its data.
 	Label string
+	// Statement tells calls without a label apart, where it is learned what calls take: the text of what they run, say.
+	Statement string
 	// Tenant is on whose behalf the call runs. Inside a class the tenants share by the time that they use; the calls without a
 	// tenant are together one of them.
 	Tenant string

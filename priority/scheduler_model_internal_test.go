@@ -242,7 +242,7 @@ func (s *story) release() {
 	used := time.Duration(s.rnd.Intn(20)-1) * time.Millisecond / 2
 	s.did("%v releases after %v", p, used)
 	s.sched.Release(p.class)
-	s.sched.Reckon(p.use, "", used)
+	s.sched.Reckon(p.use, "", "", used)
 	s.model.release(p, used)
 }
 

@@ -38,8 +38,8 @@ type Permit struct {
 
 // A notes is what is noted of a permit that is out.
 type notes struct {
-	label string
-	use   Use
+	label, statement string
+	use              Use
 }
 
 // Class returns the class that the permit was given to.
@@ -59,7 +59,7 @@ func (p *Permit) Release() {
 	}
 	s.sched.Release(p.class)
 	if n := p.notes; n != nil {
-		s.sched.Reckon(n.use, n.label, max(0, mono.Since(n.use.began)))
+		s.sched.Reckon(n.use, n.label, n.statement, max(0, mono.Since(n.use.began)))
 	}
 	s.dispatchAndUnlock()
 }
@@ -83,7 +83,7 @@ func (s *Semaphore) admitNoted(o *Options) (Permit, bool) {
 		return Permit{}, false
 	}
 	use.began = now
-	return Permit{sem: s, class: o.Class, notes: &notes{o.Label, use}}, true
+	return Permit{sem: s, class: o.Class, notes: &notes{o.Label, o.Statement, use}}, true
 }
 
 // Acquire returns a permit for the class and tenant that ctx carries, at once if one is free for it, else when its turn
@@ -144,7 +144,7 @@ func (s *Semaphore) wait(ctx context.Context, o *Options) (Permit, error) {
 	}
 	p := Permit{sem: s, class: o.Class}
 	if w.use.began != 0 {
-		p.notes = &notes{o.Label, w.use}
+		p.notes = &notes{o.Label, o.Statement, w.use}
 	}
 	return p, nil
 }
@@ -160,7 +160,7 @@ func (s *Semaphore) leave(ctx context.Context, w *Waiter, o *Options) error {
 		if w.Granted() {
 			s.mu.Lock()
 			s.sched.Release(o.Class)
-			s.sched.Reckon(w.use, o.Label, -1)
+			s.sched.Reckon(w.use, o.Label, o.Statement, -1)
 			s.sched.CountRefusal(o.Class, reason)
 			s.dispatchAndUnlock()
 		}

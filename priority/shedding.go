@@ -243,7 +243,7 @@ func (s *Scheduler) tooLate(w *Waiter, now mono.Time) bool {
 	if w.ends == 0 {
 		return false
 	}
-	c := s.costs.estimate(w.label)
+	c := s.costs.learned(w.kind)
 	if c == nil || float64(w.ends.Sub(now)) >= c.typical {
 		return false
 	}

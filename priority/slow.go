@@ -16,7 +16,14 @@ func (s *Scheduler) isSlow(label string) bool {
 		return false
 	}
 	c := s.costs.of(label)
-	return c != nil && c.uses >= costSlow && c.mean > float64(s.limits.SlowAfter)
+	if c == nil {
+		return false
+	}
+	limit := float64(s.limits.SlowAfter)
+	if c.uses < costSlow {
+		return c.guessed && c.mean > guessDoubt*limit
+	}
+	return c.mean > limit
 }
 
 // slowRoom reports whether one more slow call may have a permit. Beyond their share they may only have what nobody else

@@ -3,6 +3,7 @@ package priority
 import (
 	"context"
 	"testing"
+	"time"
 )
 
 func TestSuspendedSchedulerGrantsNothingAndForgetsNobody(t *testing.T) {
@@ -43,5 +44,39 @@ func TestSuspendedSchedulerGrantsNothingAndForgetsNobody(t *testing.T) {
 	}
 	if !s.Leave(waiters[0], Canceled) {
 		t.Error("the last may not leave")
+	}
+}
+
+// Whoever waited for the end of a suspension is as if it had come then: the time before says nothing of the queue.
+func TestATimeThatWasSuspendedDoesNotCountAsDelay(t *testing.T) {
+	var s Scheduler
+	s.Init(Limits{Permits: 1, Shedding: ShedOn}, func() {})
+	defer s.Stop()
+	for range costKnown {
+		s.costs.learn("", 10*time.Millisecond)
+	}
+	vigil := &s.shed.vigils[Low.rank()]
+	vigil.overloaded, vigil.limit = true, 20*time.Millisecond // as it was before
+	s.Suspend()
+	var b Batch
+	long := NewWaiter(context.Background(), &Options{Class: Low}, Now().Add(-10*time.Second))
+	defer long.Free()
+	s.Enqueue(long, &b)
+	s.Resume()
+	resumed := s.shed.fresh
+	late := NewWaiter(context.Background(), &Options{Class: Low}, resumed.Add(5*time.Millisecond))
+	defer late.Free()
+	s.Enqueue(late, &b)
+	for w, want := range map[*Waiter]time.Duration{long: 8 * time.Millisecond, late: 3 * time.Millisecond} {
+		if got := s.age(w, resumed.Add(8*time.Millisecond)); got != want {
+			t.Errorf("its age is %s, want %s", got, want)
+		}
+	}
+	if w := s.Next(resumed.Add(8*time.Millisecond), &b); w != long || late.state != queued {
+		t.Errorf("%v is next, want the one who has waited for the end of the suspension", w)
+	}
+	s.Release(Low)
+	if w := s.Next(resumed.Add(time.Second), &b); w != nil || late.state != refused || late.reason != Shed {
+		t.Errorf("%v is next, want the other to be shed, who waited for a second after the suspension", w)
 	}
 }

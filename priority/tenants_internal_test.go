@@ -158,7 +158,7 @@ func TestTenantsBeyondThoseToldApartShareLinesAndAllAreServed(t *testing.T) {
 	var use Use
 	for i := range many {
 		sched.Release(Normal)
-		sched.Reckon(use, "", time.Millisecond)
+		sched.Reckon(use, "", "", time.Millisecond)
 		w := sched.Next(Now(), &b)
 		if w == nil {
 			t.Fatalf("nobody is next after %d", i)
@@ -166,7 +166,7 @@ func TestTenantsBeyondThoseToldApartShareLinesAndAllAreServed(t *testing.T) {
 		use = w.Use()
 	}
 	sched.Release(Normal)
-	sched.Reckon(use, "", time.Millisecond)
+	sched.Reckon(use, "", "", time.Millisecond)
 	if err := sched.check(); err != nil {
 		t.Error(err)
 	}
@@ -182,7 +182,7 @@ func TestATenantWithoutDebtsIsForgotten(t *testing.T) {
 		o := tenant(fmt.Sprint(i))
 		sched.Enqueue(NewWaiter(context.Background(), &o, Now()), &b)
 		sched.Release(Normal)
-		sched.Reckon(use, "", time.Millisecond)
+		sched.Reckon(use, "", "", time.Millisecond)
 		use = sched.Next(Now(), &b).Use()
 	}
 	if n := len(sched.flows.named); n > maxTenants || sched.flows.shards != nil {

@@ -37,7 +37,7 @@ func (s *Scheduler) admitStrictly(o *Options, now Time, u *Use) bool {
 			return false
 		}
 	}
-	if s.isSlow(o.Label) {
+	if s.isSlow(o.kind()) {
 		if !s.slowRoom(now) {
 			if t != nil && !t.listed {
 				s.idle(t)
@@ -59,17 +59,17 @@ func (s *Scheduler) admitStrictly(o *Options, now Time, u *Use) bool {
 	return true
 }
 
-// Reckon tells s for how long a permit was out that u notes and that a call with this label held. It is called for each, beside
-// Release and before Next. Below 0, it was not used at all.
-func (s *Scheduler) Reckon(u Use, label string, used time.Duration) {
+// Reckon tells s for how long a permit was out that u notes and that a call with this label, or without one this statement,
+// held. It is called for each, beside Release and before Next. Below 0, it was not used at all.
+func (s *Scheduler) Reckon(u Use, label, statement string, used time.Duration) {
 	if s.costs != nil || u.slow {
-		s.reckon(u, label, used)
+		s.reckon(u, label, statement, used)
 	}
 }
 
-func (s *Scheduler) reckon(u Use, label string, used time.Duration) {
+func (s *Scheduler) reckon(u Use, label, statement string, used time.Duration) {
 	if s.costs != nil && used >= 0 {
-		s.costs.learn(label, used)
+		s.costs.learn(label, statement, used)
 	}
 	if u.slow {
 		s.slowHeld--
@@ -91,4 +91,39 @@ func (s *Scheduler) reckon(u Use, label string, used time.Duration) {
 	}
 	s.fill(t)
 	s.idle(t)
+}
+
+// book notes in w's use what is reckoned with of the permit that w, still in its line, is granted.
+func (s *Scheduler) book(w *Waiter, now Time) {
+	u := &w.use
+	if s.costs != nil {
+		u.began = now
+	}
+	q := w.line.lane
+	q.moved = now
+	if q.slow {
+		u.slow = true
+		s.slowHeld++
+	} else {
+		s.quickAt = now
+	}
+	t := w.line.flow
+	if t == nil && s.limits.TenantPermits > 0 && w.tenant != "" { // in front since before there was a cap
+		t = s.flowOf(w.tenant)
+		s.flows.busy(t)
+	}
+	if t == nil || s.flows.named == nil {
+		return // nobody to share with
+	}
+	u.flow, u.rank = t, int8(q.index())
+	t.uses++
+	if w.line.flow != nil {
+		guess := guessUnknown
+		if c := s.costs.estimate(w.kind); c != nil {
+			guess = max(c.mean, 1)
+		}
+		u.guess = float32(guess)
+		q.charge(w.line, float64(u.guess))
+	}
+	s.fill(t)
 }

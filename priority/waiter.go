@@ -55,7 +55,7 @@ type Waiter struct {
 	done   <-chan struct{} // the context's; polled under the owner's lock, never waited for there
 	wake   chan struct{}   // buffer of one, so that the sender never blocks
 	tenant string
-	label  string
+	kind   string
 
 	// As the first.
 
@@ -90,7 +90,7 @@ func NewWaiter(ctx context.Context, o *Options, since Time) *Waiter {
 	if o.Particular() {
 		w.traits |= particular
 	}
-	w.tenant, w.label = o.Tenant, o.Label
+	w.tenant, w.kind = o.Tenant, o.kind()
 	w.done = ctx.Done()
 	w.since = since
 	if deadline, ok := ctx.Deadline(); ok {

@@ -81,7 +81,8 @@ async function explain() {
     if (answer.ok) return;
     why = answer.status === 503 && answer.headers.has('Retry-After') ? 'as many pages as the server allows are open already' :
       answer.status === 401 || answer.status === 403 ? 'the server does not allow it any more; reload the page to sign in' :
-        `the server answers ${answer.status}`;
+        answer.status === 501 ? 'a handler around the page keeps the stream back (its ResponseWriter has no Flush)' :
+          `the server answers ${answer.status}`;
   } catch {
     // That is the answer.
   }
