@@ -46,6 +46,7 @@ type prober struct {
 	running bool
 	closed  bool
 	first   chan struct{} // closed when the first round is done
+	ended   chan struct{} // closed when the goroutine that ran last has ended; nil if none has run
 	group   sync.WaitGroup
 
 	// Of the goroutine that runs the rounds, and of those that it waits for.
@@ -86,9 +87,10 @@ func (p *prober) use(ctx context.Context) {
 		return
 	}
 	if !p.running {
-		p.running, p.first = true, make(chan struct{})
+		before, ended := p.ended, make(chan struct{})
+		p.running, p.first, p.ended = true, make(chan struct{}), ended
 		p.group.Add(1)
-		go p.run(p.first)
+		go p.run(p.first, before, ended)
 	}
 	first := p.first
 	p.mu.Unlock()
@@ -119,8 +121,13 @@ func (p *prober) close() {
 // wait returns when nothing of it is left, after close.
 func (p *prober) wait() { p.group.Wait() }
 
-func (p *prober) run(first chan struct{}) {
+// run runs the rounds, after the goroutine before this one, if there was one, has hung up: they have the connections in common.
+func (p *prober) run(first, before, ended chan struct{}) {
 	defer p.group.Done()
+	defer close(ended)
+	if before != nil {
+		<-before
+	}
 	defer p.hangUp()
 	p.primary.pool = p.routes.connector
 	p.others = make([]probed, len(p.routes.all))
@@ -176,7 +183,11 @@ func (p *prober) hangUp() {
 func (p *prober) round() {
 	began := mono.Now()
 	if p.routes.connector.current.Load().cfg.ConnConfig != nil {
-		if w, err := p.primary.ask(p.ctx); err == nil && !w.standby {
+		switch w, err := p.primary.ask(p.ctx); {
+		case err != nil:
+		case w.standby: // it was the primary, or never: whoever is now is found by dialing anew
+			p.primary.hangUp()
+		default:
 			p.started = w.started
 			if len(p.marks) == maxMarks {
 				p.marks = append(p.marks[:0], p.marks[1:]...)

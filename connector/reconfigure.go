@@ -21,15 +21,17 @@ import (
 //	err := pool.Reconfigure(cfg)
 //
 // What the pool goes by holds at once, for those too who wait: MinConns, MaxConns, MaxDials, HighReserve, AgingShare,
-// MaxWaiting, Shedding, the tenants' and the slow calls' shares, the Coalesce fields, AcquireTimeout (reckoned from when they
+// MaxWaiting, Shedding, the tenants' and the slow calls' shares, the Coalesce fields, ClassifyReads, ReplicasOnly, MaxReplicaLag,
+// ReplicaCheckInterval, AcquireTimeout (reckoned from when they
 // came), ConnectTimeout, the lifetimes, HealthCheckPeriod and LeakThreshold. Connections above a lowered MaxConns are closed,
 // those in use when they come back; callers above a lowered MaxWaiting stay in the queue.
 //
 // What a connection goes by it has from its start: StatementTimeout, TransactionTimeout, IdleInTransactionTimeout,
-// EndTimeout, CancelTimeout, MaxCancels, StatementCacheCapacity, Prewarm, PrewarmStatements, ResetQuery, LeakStacks. If one of these changes, every connection is
+// EndTimeout, CancelTimeout, MaxCancels, StatementCacheCapacity, Prewarm, PrewarmStatements, ResetQuery,
+// SessionSettings, LeakStacks. If one of these changes, every connection is
 // replaced as by [Connector.Reset], those in use when they come back, and their holders go on as they began.
 //
-// What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, hooks, the Tracer and the Observer. An attempt
+// What the pool is cannot change: Name, DSN, ConnConfig, Connector, the PgBouncer fields, Routes, hooks, the Tracer and the Observer. An attempt
 // is an error, as is whatever [Config.Validate] finds, and changes nothing. After Close and Drain it fails with [priority.ErrClosed]. Of two closures of one function, and of two values
 // that cannot be compared, it is not seen that they are two: the old one stays. A password that changes is the affair of
 // BeforeConnect.

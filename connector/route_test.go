@@ -330,3 +330,20 @@ type rewriter string
 func (r rewriter) RewriteQuery(context.Context, *pgx.Conn, string, []any) (string, []any, error) {
 	return string(r), nil, nil
 }
+
+// A route that serves those alone who name it is nothing that others could go around: that it cannot be warmed up is an error,
+// and it is not ejected, of which nobody would take it back.
+func TestWarmupTellsOfARouteByNameThatCannotBeReached(t *testing.T) {
+	testdb.NoLeaks(t)
+	dsn := testdb.New(t).DSN
+	told := new(recorded)
+	_, c := openRouted(t, connector.Config{DSN: dsn, MaxConns: 2, Observer: told, Routes: []connector.Route{
+		{Name: "batch", ByName: true, Config: connector.Config{DSN: "postgres://u@127.0.0.1:1/d?sslmode=disable", MaxConns: 1}},
+	}})
+	if err := c.Warmup(t.Context(), 1); err == nil || !strings.Contains(err.Error(), `route "batch"`) {
+		t.Errorf("Warmup: %v", err)
+	}
+	if s := c.Routes()[0]; !s.EjectedUntil.IsZero() || len(told.kinds()) > 0 {
+		t.Errorf("the route: %+v, %v", s, told.kinds())
+	}
+}

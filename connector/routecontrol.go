@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func (rs *routes) close() {
 }
 
 // warmup opens n connections in the connector's pool, and in each route's as many of them as that may have. A route that
-// cannot be reached is ejected, and no failure unless only replicas may serve reads.
+// cannot be reached is ejected, and no failure unless only replicas may serve reads, or those who name it: they have no other.
 func (rs *routes) warmup(ctx context.Context, n int) error {
 	rs.prober.use(ctx)
 	strict := rs.connector.current.Load().cfg.ReplicasOnly
@@ -106,9 +107,11 @@ func (rs *routes) warmup(ctx context.Context, n int) error {
 				errs[i] = ctx.Err()
 				return
 			}
-			rt.eject(err)
-			if strict {
-				errs[i] = err
+			if !rt.byName {
+				rt.eject(err)
+			}
+			if strict || rt.byName {
+				errs[i] = fmt.Errorf("route %q: %w", rt.name, err)
 			}
 		})
 	}

@@ -90,8 +90,8 @@ func (r routed) Holds(owner *priority.Owner) bool {
 
 // Elsewhere implements pooldriver.Router.
 func (r routed) Elsewhere(o *priority.Options, call pooldriver.Call) bool {
-	if o != nil && o.Route != "" || call.Kind == pooldriver.OpPing {
-		return false // it was asked for by name, or it does not matter
+	if o != nil && o.Route != "" && o.Route != PrimaryRoute || call.Kind == pooldriver.OpPing {
+		return false // another one was asked for by name, or it does not matter
 	}
 	return !r.c.routes.mayRead(r.c.current.Load().cfg, o, call)
 }

@@ -322,7 +322,7 @@ func TestNoTenantEverSeesAnothersRows(t *testing.T) {
 
 // look returns what a tenant sees, by one way or another.
 func look(ctx context.Context, db *sql.DB, rnd *rand.Rand) ([]string, error) {
-	switch rnd.Intn(4) {
+	switch rnd.Intn(5) {
 	case 0:
 		tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: rnd.Intn(2) == 0})
 		if err != nil {
@@ -352,6 +352,8 @@ func look(ctx context.Context, db *sql.DB, rnd *rand.Rand) ([]string, error) {
 			all = append(all, string(text))
 		}
 		return all, err
+	case 3: // with whoever asks the same
+		return seen(priority.WithCoalescing(ctx, priority.Coalescing{MaxAge: time.Minute}), db)
 	default:
 		return seen(ctx, db)
 	}

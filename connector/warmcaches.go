@@ -26,7 +26,7 @@ type Warmed struct {
 //
 // Where the extension pg_prewarm is installed in the database it is used; a user may need to be granted its function.
 // Else tables are scanned, and the name of an index is an error. One relation is read at a time, each as an operation of
-// its own, of class Low unless ctx says otherwise: so callers go first, and a pool of one connection serves some in
+// its own, of class Low unless ctx carries options of its own: so callers go first, and a pool of one connection serves some in
 // between. The pool's limit of statements holds; [priority.WithoutLimits] lifts it.
 //
 // It is for pgx connections.

@@ -2,7 +2,10 @@ package connector_test
 
 import (
 	"context"
+	"fmt"
 	"log"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/poolsql/poolsql/connector"
 )
@@ -10,10 +13,13 @@ import (
 // Before a program takes requests, its connections are open, have prepared what most of them run, and the server has the
 // tables in memory that most of them read.
 func ExampleConnector_WarmCaches() {
+	dsn, done := exampleDatabase()
+	defer done()
+	ctx := context.Background()
+	createItems(ctx, dsn)
 	db, err := connector.Open(connector.Config{
-		DSN:               "postgres://app@localhost/shop",
+		DSN:               dsn,
 		MaxConns:          20,
-		MinConns:          5,
 		Prewarm:           []string{"set jit = off"},
 		PrewarmStatements: []string{"select price from item where id = $1"},
 	})
@@ -25,14 +31,34 @@ func ExampleConnector_WarmCaches() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx := context.Background()
-	if err := pool.Warmup(ctx, 10); err != nil {
+	if err := pool.Warmup(ctx, 3); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := pool.WarmCaches(ctx, "item", "item_pkey"); err != nil {
+	warmed, err := pool.WarmCaches(ctx, "item")
+	if err != nil {
 		log.Print(err) // only slower
 	}
-	for _, c := range pool.Connections() {
-		log.Printf("connection %d has %d statements prepared, hit rate %.2f", c.ID, c.Prepared, c.StatementHitRate())
+	for _, w := range warmed {
+		fmt.Println(w.Relation, "has blocks in memory:", w.Blocks > 0)
+	}
+	var price int
+	if err := db.QueryRowContext(ctx, "select price from item where id = $1", 7).Scan(&price); err != nil {
+		log.Fatal(err)
+	}
+	s := pool.Stats()
+	fmt.Println(s.TotalConns, "connections, of the look-ups for the first caller", s.StatementHits, "hit")
+	// Output:
+	// item has blocks in memory: true
+	// 3 connections, of the look-ups for the first caller 1 hit
+}
+
+func createItems(ctx context.Context, dsn string) {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, "create table item as select 7 as id, 1299 as price"); err != nil {
+		log.Fatal(err)
 	}
 }

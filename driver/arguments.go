@@ -35,7 +35,9 @@ func canonical(args []driver.NamedValue) (text string, own []driver.NamedValue, 
 	own = make([]driver.NamedValue, len(args))
 	for i, arg := range args {
 		c.number(uint64(arg.Ordinal))
-		c.text(arg.Name)
+		if !c.text(arg.Name) {
+			return "", nil, false
+		}
 		value, ok := c.any(arg.Value)
 		if !ok {
 			return "", nil, false

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,6 +166,19 @@ func TestTheCopyOfArgumentsIsNobodyElses(t *testing.T) {
 	for i := range own {
 		if got, want := reflect.TypeOf(own[i].Value), reflect.TypeOf(args[i].Value); got != want {
 			t.Errorf("the copy is a %s, and not a %s", got, want)
+		}
+	}
+}
+
+// Where there is no room for a name, arguments of two names are not the same.
+func TestNamesOfArgumentsAreNeverLeftOut(t *testing.T) {
+	long := strings.Repeat("x", maxArguments-20)
+	for _, args := range [][]driver.NamedValue{
+		{{Ordinal: 1, Value: long}, {Ordinal: 2, Name: strings.Repeat("a", 30), Value: int64(1)}},
+		{{Ordinal: 1, Name: strings.Repeat("a", maxArguments+1), Value: int64(1)}},
+	} {
+		if _, _, ok := canonical(args); ok {
+			t.Error("a name that was not written is said to be compared")
 		}
 	}
 }

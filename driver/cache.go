@@ -28,21 +28,28 @@ func (c *stmtCache) get(sql string) *prepared {
 	return e.Value.(*prepared)
 }
 
-// put keeps p, which sql did not have, and returns what had to go for it, nil if nothing.
-func (c *stmtCache) put(sql string, p *prepared) *prepared {
+// put keeps p, which sql did not have. What is surplus then its caller has to close, and to evict.
+func (c *stmtCache) put(sql string, p *prepared) {
 	if c.entries == nil {
 		c.entries = make(map[string]*list.Element)
 	}
 	p.sql = sql
 	c.entries[sql] = c.order.PushFront(p)
+	c.size.Store(int64(len(c.entries)))
+}
+
+// surplus returns the statement that was used least recently, nil if there is room for all.
+func (c *stmtCache) surplus() *prepared {
 	if len(c.entries) <= c.capacity {
-		c.size.Store(int64(len(c.entries)))
 		return nil
 	}
-	last := c.order.Back().Value.(*prepared)
-	c.drop(last.sql)
+	return c.order.Back().Value.(*prepared)
+}
+
+// evict forgets what was surplus.
+func (c *stmtCache) evict(p *prepared) {
+	c.drop(p.sql)
 	c.evictions.Add(1)
-	return last
 }
 
 // drop forgets sql.

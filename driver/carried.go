@@ -162,12 +162,12 @@ func (t *told) forget() { *t = told{} }
 func (s *Session) carry(ctx context.Context, o *priority.Options, call Call) error {
 	c := s.conn
 	c.carried.armed = nil
-	if c.pg == nil || call.Kind.ends() || call.Kind == OpPing || call.Kind == OpPrepare {
+	if call.Kind.ends() || call.Kind == OpPing || call.Kind == OpPrepare {
 		return nil // nothing of the caller's runs
 	}
 	shared := c.opts.Pooler.shared()
 	sql, any, err := c.opts.carriedSQL(o, shared)
-	if err != nil {
+	if err != nil || c.pg == nil { // of another driver's there are none to be told, and who carries some has heard so
 		return err
 	}
 	status := c.pg.PgConn().TxStatus()
@@ -175,13 +175,17 @@ func (s *Session) carry(ctx context.Context, o *priority.Options, call Call) err
 	case call.Kind == OpBegin && status != 'I', status == 'E', c.busy():
 		return nil // nothing runs there anyway
 	case shared && call.Kind == OpBegin:
-		return nil // toldAtBegin does it
+		return nil // carryAtBegin does it
 	case shared && status == 'I':
+		c.carried.forget() // the transaction that they were told is over
 		if !any {
-			return nil // nothing was ever set there but in transactions
+			return nil // by us nothing was ever set there but in transactions
 		}
-		return &SessionError{Statement: "a statement of a call with settings", Pooler: c.opts.Pooler,
-			Instead: "run it in a transaction, which has them by SET LOCAL"}
+		instead := "run it in a transaction, which has them by SET LOCAL"
+		if c.opts.Pooler == PoolerStatement {
+			instead = insteadDirect
+		}
+		return &SessionError{Statement: "a statement of a call with settings", Pooler: c.opts.Pooler, Instead: instead}
 	case c.carried.sql == sql && !c.carried.inTx:
 		return nil
 	case status == 'T':
@@ -212,22 +216,26 @@ func (c *Conn) carryNow(ctx context.Context, sql string, lasting bool) error {
 	return nil
 }
 
-// carryAtBegin returns what goes with a BEGIN through a pooler, for the transaction alone.
+// carryAtBegin returns what goes with a BEGIN through a pooler, for the transaction alone: for who carries nothing too, as others
+// may have set something for the session.
 func (opts *Options) carryAtBegin(o *priority.Options) (string, error) {
 	if len(opts.Carried) == 0 || !opts.Pooler.shared() {
 		return "", nil
 	}
-	sql, any, err := opts.carriedSQL(o, true)
-	if err != nil || !any {
+	sql, _, err := opts.carriedSQL(o, true)
+	if err != nil {
 		return "", err
 	}
 	return "; " + sql, nil
 }
 
-// carriedByBegin notes that the settings that went before a BEGIN are set, or returns why they are not.
+// carriedByBegin notes that the settings that went with a BEGIN are set, or returns why they are not.
 func (s *Session) carriedByBegin(o *priority.Options) error {
 	c := s.conn
 	if c.carried.armed == nil {
+		if len(c.opts.Carried) > 0 && c.opts.Pooler.shared() {
+			c.carried.sql, _, _ = c.opts.carriedSQL(o, true)
+		}
 		return nil
 	}
 	if err := c.guard.socket.Load().prologue.failure(); err != nil {

@@ -89,7 +89,7 @@ func (e *execution) tell(callers int) {
 	}
 	event := lifecycle.Event{
 		Kind: lifecycle.KindCoalesced, Pool: e.key.pool.Pool, Context: e.ctx, Class: e.opts.Class, Label: e.opts.Label,
-		Tenant: e.opts.Tenant, Duration: mono.Since(e.joined), Count: callers,
+		Tenant: e.opts.Tenant, User: e.opts.User, Duration: mono.Since(e.joined), Count: callers,
 	}
 	if err != nil {
 		event.Code = codeOf(err)

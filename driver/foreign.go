@@ -72,7 +72,9 @@ func (c *Conn) innerStmt(ctx context.Context, query string) (driver.Stmt, error)
 	if err != nil {
 		return nil, err
 	}
-	if old := c.stmts.put(query, &prepared{inner: st}); old != nil {
+	c.stmts.put(query, &prepared{inner: st})
+	if old := c.stmts.surplus(); old != nil {
+		c.stmts.evict(old)
 		c.spent = append(c.spent, old.inner) // its rows may be open
 	}
 	return st, nil

@@ -59,7 +59,7 @@ func (s *Session) operate(ctx context.Context, o *priority.Options, call Call, f
 	if !open {
 		s.finish(ctx, s.began, -1, err)
 		if s.router != nil {
-			s.noteWrite(o, call.Kind)
+			s.noteWrite(o, call)
 		}
 		if s.unread > 0 { // rows of an earlier operation are open still: that is the one under way
 			s.began = before
@@ -101,7 +101,7 @@ func (s *Session) try(
 		s.trace.on(s)
 	}
 	if s.conn.raw && kind != OpDo { // its holder has given pgx back
-		s.conn.takeBack()
+		s.takeBack()
 	}
 	if !kind.ends() && s.conn.unsettled() {
 		if err := s.conn.settle(ctx); err != nil {

@@ -44,6 +44,22 @@ func (p *prologue) failure() error {
 	return p.failed
 }
 
+// passes reports whether b may go by itself, before the statement: it closes prepared statements, which runs nothing. Nor could
+// what goes with that fail: pgx leaves the rest of the answer unread then, and takes it for that of the next statement.
+func (p *prologue) passes(b []byte) bool {
+	if p.count < 0 {
+		return false
+	}
+	for len(b) >= 5 && (b[0] == 'C' || b[0] == 'S') {
+		size := 1 + int(binary.BigEndian.Uint32(b[1:]))
+		if size < 5 || size > len(b) {
+			return false
+		}
+		b = b[size:]
+	}
+	return len(b) == 0
+}
+
 // before returns what to write in place of b.
 func (p *prologue) before(b []byte) ([]byte, error) {
 	if simple := len(b) > 0 && b[0] == 'Q'; simple != (p.count < 0) {

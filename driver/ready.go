@@ -53,7 +53,7 @@ type questions struct {
 
 func (q questions) Write(b []byte) (int, error) {
 	q.socket.ready.Store(false)
-	if p := &q.socket.prologue; p.messages != nil {
+	if p := &q.socket.prologue; p.messages != nil && !p.passes(b) {
 		all, err := p.before(b)
 		if err != nil {
 			return 0, err

@@ -142,6 +142,9 @@ func (s *Session) again(ctx context.Context, o *priority.Options, call Call, a *
 	a.sent = a.sent || ran
 	pause := rand.N(min(retryBase<<min(a.tries-1, 16), retryCap))
 	s.finish(ctx, s.began, -1, err)
+	if ran && s.router != nil {
+		s.noteWrite(o, call)
+	}
 	s.unbind()
 	switch deadline, ok := ctx.Deadline(); {
 	case a.tries > o.Retries:

@@ -77,13 +77,16 @@ func rewritten(args []driver.NamedValue) bool {
 // misplaced reports whether an operation of the session belongs elsewhere than where the session is bound, and may go
 // there: on the connection that it has, all that ran has only read, and nothing is open.
 func (s *Session) misplaced(o *priority.Options, call Call) bool {
-	if !s.away || !s.clean || s.inTx || s.conn.raw || s.unread > 0 {
+	switch {
+	case !s.away || !s.clean:
 		return false
-	}
-	if s.router.Elsewhere(o, call) {
+	case s.inTx || s.conn.raw || s.unread > 0:
+		s.clean = !s.conn.raw && (call.Kind.ends() || call.Reads())
+		return false
+	case s.router.Elsewhere(o, call), o != nil && o.Wrote() != 0 && (s.wrote == 0 || o.Wrote() > s.wrote):
 		return s.conn.pg == nil || s.conn.pg.PgConn().TxStatus() == 'I'
 	}
-	s.clean = call.Reads() && call.Kind != OpBegin
+	s.clean = call.Reads()
 	return false
 }
 
@@ -92,21 +95,22 @@ func (s *Session) acquire(ctx context.Context, call Call) (lifecycle.Handle[*Con
 	if s.router == nil {
 		return s.src.Acquire(ctx, &s.req)
 	}
+	wrote := s.req.Wrote() // before the route is chosen: what is written meanwhile it need not have
 	h, from, away, err := s.router.Route(ctx, &s.req, call)
 	if err == nil {
-		s.src, s.away = from, away
-		s.clean = away && call.Reads() && call.Kind != OpBegin
+		s.src, s.away, s.wrote = from, away, wrote
+		s.clean = away && call.Reads()
 	}
 	return h, err
 }
 
 // noteWrite notes that the operation that has ended may have written something, for the calls that must see it. Whether it
 // failed does not matter: that may be all that failed.
-func (s *Session) noteWrite(o *priority.Options, kind OperationKind) {
-	if o == nil || o.ReadOnly || s.away || s.inTx {
-		return // what a transaction has written is there when it ends
+func (s *Session) noteWrite(o *priority.Options, call Call) {
+	if o == nil || o.Bookmark == nil && o.Owner == nil || o.ReadOnly || s.inTx {
+		return // nobody asks, or it is there when the transaction ends
 	}
-	switch kind {
+	switch call.Kind {
 	case OpCommit:
 		if !s.txReads {
 			o.MarkWrite()
@@ -114,15 +118,28 @@ func (s *Session) noteWrite(o *priority.Options, kind OperationKind) {
 	case OpDo:
 		o.MarkWrite()
 	case OpExec, OpQuery:
-		if !sqltext.Reads(s.req.Detail) {
+		if !call.Reads() {
 			o.MarkWrite()
 		}
+	}
+}
+
+// takeBack takes pgx's connection back from whoever used it himself, and notes that he may have written: under the context of
+// his check-out, or of what ran before.
+func (s *Session) takeBack() {
+	s.conn.takeBack()
+	if s.router == nil {
+		return
+	}
+	s.noteWrite(&s.req.Options, Call{Kind: OpDo})
+	if s.checkout != nil {
+		s.noteWrite(priority.Peek(s.checkout), Call{Kind: OpDo})
 	}
 }
 
 // refusedToWrite reports whether the server has refused err's statement because the session's source is for reads only,
 // and it may run elsewhere: it is no part of a transaction, and the caller did not say himself that it reads.
 func (s *Session) refusedToWrite(o *priority.Options, err error) bool {
-	return s.away && !s.inTx && s.ops == 1 && s.unread == 0 && sqlState(err) == codeReadOnly &&
+	return s.away && !s.inTx && (s.ops == 1 || s.clean) && s.unread == 0 && sqlState(err) == codeReadOnly &&
 		(o == nil || !o.ReadOnly && o.Route == "")
 }

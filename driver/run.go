@@ -24,7 +24,7 @@ func (s *Session) exec(ctx context.Context, query string, args []driver.NamedVal
 			return false, err
 		}
 		res, err = c.exec(ctx, query, args, st)
-		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) { // the server refused the plan before it ran anything
+		if c.notePlan(query, err) && !s.inTx && c.avoid(ctx, query) { // the server refused the plan before it ran anything
 			c.rearm()
 			res, err = c.exec(ctx, query, args, st)
 		}
@@ -57,7 +57,8 @@ func (s *Session) run(
 ) (driver.Rows, error) {
 	var opened driver.Rows
 	caller := ctx
-	err := s.operationWith(ctx, o, s.call(OpQuery, query, args, st), func(ctx context.Context, c *Conn) (bool, error) {
+	call := s.call(OpQuery, query, args, st)
+	err := s.operationWith(ctx, o, call, func(ctx context.Context, c *Conn) (bool, error) {
 		query, err := c.commented(ctx, query, args, st)
 		if err == nil && send != nil && !send() {
 			err = &unsentError{context.Cause(ctx)}
@@ -66,7 +67,7 @@ func (s *Session) run(
 			return false, err
 		}
 		r, err := c.query(ctx, query, args, st)
-		if !s.inTx && c.notePlan(query, err) && c.avoid(ctx, query) {
+		if c.notePlan(query, err) && !s.inTx && c.avoid(ctx, query) {
 			c.rearm()
 			r, err = c.query(ctx, query, args, st)
 		}
@@ -77,7 +78,7 @@ func (s *Session) run(
 			caller = s.trace.ctx
 		}
 		var open bool
-		opened, open = s.track(caller, ctx, r)
+		opened, open = s.track(caller, ctx, call, r)
 		return open, nil
 	})
 	if err != nil {
@@ -148,13 +149,14 @@ type rows struct {
 	limited context.Context // the same with the limits of the statement
 	failed  error           // what the caller was told of why they ended
 	read    int             // how many there were so far
+	call    Call            // what they are the rows of
 	trace   *trace          // nil if nobody follows the query
 }
 
 // track returns r such that the session hears of its end. The wrapper is part of the session, so that it costs no
 // allocation, unless rows before it are open still. Rows of another inner driver pass as they are, so that no interface
 // is lost: their operation ends here, and its timer at the check-in.
-func (s *Session) track(ctx, limited context.Context, r driver.Rows) (wrapped driver.Rows, open bool) {
+func (s *Session) track(ctx, limited context.Context, call Call, r driver.Rows) (wrapped driver.Rows, open bool) {
 	cancel := s.cancel
 	s.cancel = nil
 	std, ok := r.(*stdlib.Rows)
@@ -168,7 +170,7 @@ func (s *Session) track(ctx, limited context.Context, r driver.Rows) (wrapped dr
 	}
 	*t = rows{
 		Rows: std, session: s, conn: s.conn, epoch: s.h.Epoch(), began: s.began, cancel: cancel, ctx: ctx, limited: limited,
-		trace: s.trace,
+		trace: s.trace, call: call,
 	}
 	s.trace = nil
 	s.unread++
@@ -225,7 +227,7 @@ func (r *rows) Close() error {
 	returned := false
 	defer func() {
 		t := r.trace
-		r.session, r.ctx, r.limited, r.trace = nil, nil, nil, nil
+		r.session, r.ctx, r.limited, r.trace, r.call = nil, nil, nil, nil, Call{}
 		end(&r.cancel)
 		if !returned && bound {
 			s.abandon()
@@ -241,7 +243,7 @@ func (r *rows) Close() error {
 		}
 		s.unread--
 		if s.router != nil {
-			s.noteWrite(priority.Peek(r.ctx), OpQuery)
+			s.noteWrite(priority.Peek(r.ctx), r.call)
 		}
 		s.finish(r.ctx, r.began, r.read, cmp.Or(err, r.failed)) // of a value that cannot be converted only Next has told
 	}

@@ -56,6 +56,7 @@ type Session struct {
 	asked bool      // req has options in it
 	away  bool      // conn is of a source for reads only
 	clean bool      // away, and all that ran on conn has certainly only read
+	wrote mono.Time // the last write that the source had to have, as of the binding; 0 if none
 	ops   int       // operations since the binding; after the first, conn cannot be replaced unnoticed
 	began mono.Time // when the present operation began, or the last
 	ended mono.Time // when the last operation ended; 0 if that was not timed, or rows are open
@@ -153,10 +154,7 @@ func (s *Session) unbind() {
 		return
 	}
 	if c.raw {
-		c.takeBack()
-		if s.router != nil && !s.away {
-			s.req.MarkWrite()
-		}
+		s.takeBack()
 	}
 	end, mend := c.fate()
 	if s.tx != nil { // an inner driver's transaction that nobody ended

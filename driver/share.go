@@ -173,6 +173,7 @@ func (s *Session) shares(ctx context.Context, o *priority.Options, opts *Options
 	t := &trace{tracer: opts.Tracer, began: mono.Now(), op: OperationEnd{Kind: OpShared, Rows: -1}}
 	t.ctx = t.tracer.StartOperation(ctx, OperationStart{
 		Kind: OpShared, Pool: opts.Pool, SQL: query, Class: o.Class, Label: o.Label, Tenant: o.Tenant,
+		User: o.User,
 	})
 	return t
 }

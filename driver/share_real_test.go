@@ -18,6 +18,7 @@ import (
 	"github.com/poolsql/poolsql"
 	pooldriver "github.com/poolsql/poolsql/driver"
 	"github.com/poolsql/poolsql/lifecycle"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // sharing is a context whose reads share.
@@ -293,13 +294,20 @@ func TestTheServerStopsWhenNobodyWaits(t *testing.T) {
 
 // spans is a tracer that keeps what it is told.
 type spans struct {
-	mu    sync.Mutex // guards ended
+	mu    sync.Mutex // guards what follows
 	ended []pooldriver.OperationEnd
+	users map[string]int // how many operations began for each
 }
 
 type spanKey struct{}
 
 func (s *spans) StartOperation(ctx context.Context, op pooldriver.OperationStart) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == nil {
+		s.users = make(map[string]int)
+	}
+	s.users[op.User]++
 	return context.WithValue(ctx, spanKey{}, op.Kind)
 }
 
@@ -321,7 +329,7 @@ func TestATracerFollowsEachCallAndTheExecution(t *testing.T) {
 	for range 3 {
 		all.Go(func() {
 			var n int
-			if err := f.db.QueryRowContext(f.sharing(), "select 1 from generate_series(1, 7)").Scan(&n); err != nil {
+			if err := f.db.QueryRowContext(priority.WithUser(f.sharing(), "ann"), "select 1 from generate_series(1, 7)").Scan(&n); err != nil {
 				t.Error(err)
 			}
 		})
@@ -353,6 +361,16 @@ func TestATracerFollowsEachCallAndTheExecution(t *testing.T) {
 	}
 	if f.events.count(lifecycle.KindCoalesced) != 1 {
 		t.Error("the observer was not told once")
+	}
+	if traced.users["ann"] != 4 {
+		t.Errorf("of the calls and the execution %d were traced with their user, want 4", traced.users["ann"])
+	}
+	f.events.mu.Lock()
+	defer f.events.mu.Unlock()
+	for _, e := range f.events.events {
+		if e.Kind == lifecycle.KindCoalesced && e.User != "ann" {
+			t.Errorf("the observer was told that %q shared", e.User)
+		}
 	}
 }
 

@@ -89,10 +89,12 @@ func (c *Conn) prepareNamed(ctx context.Context, query string) (*prepared, error
 		return nil, c.harmless(ctx, err)
 	}
 	p = &prepared{inputs: len(sd.ParamOIDs)}
-	if old := c.stmts.put(query, p); old != nil {
-		if err := c.pg.Deallocate(ctx, old.sql); err != nil {
+	c.stmts.put(query, p)
+	for old := c.stmts.surplus(); old != nil; old = c.stmts.surplus() {
+		if err := c.pg.Deallocate(ctx, old.sql); err != nil { // so it is there still, and has to go next time
 			return nil, err
 		}
+		c.stmts.evict(old)
 	}
 	return p, nil
 }

@@ -50,9 +50,13 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 				return false, err
 			}
 			settings, statement = c.opts.toldAtBegin(priority.Peek(ctx))
+			idle := c.pg.PgConn().TxStatus() == 'I'
 			_, err = c.boundedBy(limited, begin+settings+carried, c.opts.EndTimeout)
 			if err = c.harmless(limited, err); err == nil {
 				err = s.carriedByBegin(priority.Peek(ctx))
+			}
+			if err != nil && idle {
+				c.undoBegin(ctx)
 			}
 		}
 		s.inTx = err == nil
@@ -66,6 +70,17 @@ func (s *Session) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	s.conn.told(statement)
 	s.boundTx(ctx, began)
 	return (*tx)(s), nil
+}
+
+// undoBegin ends the transaction that a BEGIN has begun which failed by what went with it: who was told that there is none, and
+// keeps the connection, would run on in it, and lose all that he does.
+func (c *Conn) undoBegin(ctx context.Context) {
+	if c.closed() || c.pg.PgConn().TxStatus() == 'I' {
+		return
+	}
+	if _, err := c.bounded(ctx, "rollback", c.opts.EndTimeout); err != nil {
+		c.broken = true
+	}
 }
 
 // boundTx notes when the transaction has to be over: when its context says so, or when the pool does.

@@ -21,6 +21,7 @@ var neverReading = []string{
 	"select pg_advisory_lock(1)", "select pg_try_advisory_xact_lock(1)", "select set_config('search_path', 'x', false)",
 	"select lo_put(1, 0, '')", "select * from dblink('x', 'delete from t') as (a int)", "select dblink_exec('x', 'delete from t')",
 	"select pg_notify('a', 'b')", "select txid_current()", "select mine(nextval('s'))", "select lo_creat(0)",
+	"select setseed(0.5)", "select pg_stat_reset()", "select * from ts_stat('delete from item')", "select pg_backup_start('a')",
 	"select 'unfinished", "select $a$ unfinished $b$", "select e'it\\'", "/* unfinished", "select u&\"\\006eextval\"('s')",
 }
 

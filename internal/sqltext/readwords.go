@@ -63,11 +63,14 @@ var pure = set(`
 var impure = set(`
 	nextval setval currval lastval set_config pg_notify txid_current pg_current_xact_id pg_export_snapshot
 	pg_cancel_backend pg_terminate_backend pg_reload_conf pg_rotate_logfile pg_promote pg_switch_wal pg_create_restore_point
-	lowrite query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml
+	lowrite query_to_xml query_to_xmlschema query_to_xml_and_xmlschema cursor_to_xml ts_stat ts_rewrite
+	setseed pg_nextoid pg_import_system_collations pg_log_backend_memory_contexts pg_start_backup pg_stop_backup
+	gin_clean_pending_list loread pg_rotate_logfile_old pg_stop_making_pinned_objects pg_extension_config_dump pg_sync_replication_slots pg_stat_statements_reset
 `)
 
 // impurePrefixes are what the names of whole families of such functions begin with.
 var impurePrefixes = []string{
 	"pg_advisory_", "pg_try_advisory_", "lo_", "dblink", "pg_logical_", "pg_replication_", "pg_create_logical_", "pg_create_physical_",
-	"pg_drop_replication_", "pg_wal_replay_",
+	"pg_drop_replication_", "pg_wal_replay_", "pg_stat_reset", "pg_backup_", "binary_upgrade_", "brin_summarize_", "brin_desummarize_",
+	"pg_file_", "pg_copy_logical_", "pg_copy_physical_", "pg_restore_", "pg_clear_",
 }
