@@ -50,6 +50,8 @@ var inText = []struct {
 	{"tenant_max_waiting", "50", connector.Config{TenantMaxWaiting: 50}},
 	{"slow_threshold", "400ms", connector.Config{SlowThreshold: 400 * time.Millisecond}},
 	{"slow_share", "30", connector.Config{SlowShare: 30}},
+	{"adaptive_limit", "true", connector.Config{AdaptiveLimit: true}},
+	{"adaptive_limit_min", "3", connector.Config{AdaptiveLimitMin: 3}},
 	{"coalesce_max_waiters", "-1", connector.Config{CoalesceMaxWaiters: -1}},
 	{"coalesce_max_bytes", "4096", connector.Config{CoalesceMaxBytes: 4096}},
 	{"coalesce_max_age", "50ms", connector.Config{CoalesceMaxAge: 50 * time.Millisecond}},

@@ -108,6 +108,8 @@ var fields = []field{
 	{name: "slow_threshold", change: live, goName: "SlowThreshold", at: func(c *Config) any { return &c.SlowThreshold }},
 	{name: "slow_share", change: live, goName: "SlowShare", at: func(c *Config) any { return &c.SlowShare }, zero: zeroIsDefault,
 		check: checkSlowShare, want: "want a percentage from 1 to 100"},
+	{name: "adaptive_limit", change: live, goName: "AdaptiveLimit", at: func(c *Config) any { return &c.AdaptiveLimit }},
+	{name: "adaptive_limit_min", change: live, goName: "AdaptiveLimitMin", at: func(c *Config) any { return &c.AdaptiveLimitMin }},
 	{name: "coalesce_max_waiters", change: live, goName: "CoalesceMaxWaiters",
 		at: func(c *Config) any { return &c.CoalesceMaxWaiters }, zero: zeroIsDefault, signed: true,
 		check: checkCoalesceMaxWaiters, want: "want a whole number of 1 or more, or -1 for none"},

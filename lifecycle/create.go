@@ -45,7 +45,11 @@ func (p *Pool[T]) wantedLocked() int {
 		return 0
 	}
 	lacking := max(p.cfg.Min, p.warm) - p.live - p.creating
-	wanted := max(p.sched.Wanting()-p.creating, lacking)
+	wanted := p.sched.Wanting() - p.creating
+	if p.adapt != nil { // what is above the limit would lie idle
+		wanted = min(wanted, p.adapt.Limit()-p.live-p.creating)
+	}
+	wanted = max(wanted, lacking)
 	wanted = min(wanted, p.cfg.Max-len(p.all), p.allowance-p.creating)
 	if p.failures > 0 {
 		if mono.Now() < p.retryAt {

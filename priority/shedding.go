@@ -274,7 +274,7 @@ func (s *Scheduler) comeBack() time.Duration {
 	if s.costs == nil || !s.costs.all.known() {
 		return 0
 	}
-	queue := time.Duration(s.costs.all.mean * float64(s.waiting+1) / float64(max(1, s.limits.Permits)))
+	queue := time.Duration(s.costs.all.mean * float64(s.waiting+1) / float64(max(1, s.limit)))
 	wait := min(max(queue, s.shedInterval()), time.Minute)
 	return wait + time.Duration(rand.Float64()/2*float64(wait))
 }

@@ -35,7 +35,7 @@ func (s *Scheduler) slowRoom(now mono.Time) bool {
 }
 
 func (s *Scheduler) slowMost() int {
-	return max(1, s.limits.Permits*cmp.Or(s.limits.SlowShare, DefaultSlowShare)/100)
+	return max(1, s.limit*cmp.Or(s.limits.SlowShare, DefaultSlowShare)/100)
 }
 
 // slowAt is when slow calls may have more than their share, if nobody else comes.

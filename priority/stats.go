@@ -47,7 +47,7 @@ func (s Stats) Class(c Class) ClassStats { return s.Classes[c.rank()] }
 
 // Stats returns the numbers of the instant.
 func (s *Scheduler) Stats() Stats {
-	stats := Stats{Limit: s.limits.Permits, InUse: s.out, Waiting: s.waiting}
+	stats := Stats{Limit: s.limit, InUse: s.out, Waiting: s.waiting}
 	for rank, class := range Classes() {
 		c := &s.classes[rank]
 		cs := ClassStats{
@@ -61,6 +61,15 @@ func (s *Scheduler) Stats() Stats {
 		stats.Classes[rank] = cs
 	}
 	return stats
+}
+
+// Grants returns how many permits were given so far, and how many of these not at once.
+func (s *Scheduler) Grants() (granted, waits uint64) {
+	for i := range s.classes {
+		granted += s.classes[i].granted
+		waits += s.classes[i].waits
+	}
+	return granted, waits
 }
 
 // byReason returns the counters that are not zero, nil if there is none.

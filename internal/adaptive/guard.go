@@ -75,14 +75,18 @@ func (c *Controller) relieve(w *sample, now mono.Time) bool {
 	return true
 }
 
-// Stalled is for an owner for whom somebody waits since then: it returns when to ask again. If nothing has come back for long, the
-// limit is raised by one: what holds it up may itself wait for one more, or take for ever.
-func (c *Controller) Stalled(now, since mono.Time) (again mono.Time, changed bool) {
-	patience := max(stallTime, stallUses*time.Duration(c.use))
-	if at := max(c.last, since).Add(patience); now < at {
-		return at, false
+// StallsAt returns when the limit would be raised for somebody who waits since then, if nothing comes back before.
+func (c *Controller) StallsAt(since mono.Time) mono.Time {
+	return max(c.last, since).Add(max(stallTime, stallUses*time.Duration(c.use)))
+}
+
+// Stalled raises the limit by one if nothing has come back for long while somebody waits since then, and reports whether it did: what
+// holds the others up may itself wait for one more, or take for ever.
+func (c *Controller) Stalled(now, since mono.Time) bool {
+	if now < c.StallsAt(since) {
+		return false
 	}
 	c.last = now
 	c.rest(now, firstPause)
-	return now.Add(patience), c.move(c.limit+1, Stalled, now)
+	return c.move(c.limit+1, Stalled, now)
 }
