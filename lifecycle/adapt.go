@@ -84,8 +84,7 @@ func (p *Pool[T]) adaptAnewLocked(now mono.Time, rep *report[T]) {
 // adaptLocked tells the limit of a resource that comes back, whose permit is still out. Who waits is served, under what the limit is
 // then, by the caller.
 func (p *Pool[T]) adaptLocked(label string, used time.Duration, now mono.Time, rep *report[T]) {
-	granted, waits := p.sched.Grants()
-	if !p.adapt.Done(now, label, used, p.sched.Out(), granted, waits) {
+	if !p.adapt.Done(now, label, used, p.sched.Out(), p.sched.Waiting() > 0) {
 		return
 	}
 	before := p.adapt.Limit()

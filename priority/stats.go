@@ -63,15 +63,6 @@ func (s *Scheduler) Stats() Stats {
 	return stats
 }
 
-// Grants returns how many permits were given so far, and how many of these not at once.
-func (s *Scheduler) Grants() (granted, waits uint64) {
-	for i := range s.classes {
-		granted += s.classes[i].granted
-		waits += s.classes[i].waits
-	}
-	return granted, waits
-}
-
 // byReason returns the counters that are not zero, nil if there is none.
 func byReason(counts *[numReasons]uint64) map[Reason]uint64 {
 	var by map[Reason]uint64

@@ -27,7 +27,7 @@ func TestLimitReachesTheBestFixedOne(t *testing.T) {
 		{"latency-bound to lock-bound", latencyBound(10 * time.Millisecond), lockBound(8, 5*time.Millisecond)},
 		{"lock-bound to latency-bound", lockBound(4, 5*time.Millisecond), latencyBound(20 * time.Millisecond)},
 	} {
-		for _, spread := range []float64{0.1, 1} {
+		for _, spread := range []float64{0.1, 0.5} {
 			for seed := range uint64(5) {
 				w := newWorld(c.before, seed)
 				w.spread = spread

@@ -8,12 +8,13 @@ const maxClasses = 64
 // A class is what is known of the calls of one label.
 type class struct {
 	base  float64 // what a call takes when there are few, in ns; 0 is not known
-	calls float64 // in this window
+	known bool    // by enough calls
+	calls float64 // since base was last moved
 	held  float64
 }
 
 const (
-	// baseCalls is how many calls of a label a window must have to say what they take.
+	// baseCalls is how many calls of a label it takes to say what they take: in one window, or in several.
 	baseCalls = 30
 	// What calls take with few others follows a faster window soon and a slower one late: some minutes of a full server make it
 	// what is usual.
@@ -48,14 +49,18 @@ func (c *Controller) learn() {
 			continue
 		}
 		mean := k.held / k.calls
-		switch {
-		case k.base == 0:
-			k.base = mean
-		case k.calls < baseCalls:
+		switch enough := k.calls >= baseCalls; {
+		case !k.known:
+			k.base, k.known = mean, enough
+		case !enough:
+			continue
 		case mean < k.base:
 			k.base += (mean - k.base) * baseDown
 		default:
 			k.base += (mean - k.base) * baseUp
+		}
+		if k.known {
+			k.calls, k.held = 0, 0
 		}
 	}
 }

@@ -65,9 +65,6 @@ type Controller struct {
 	reach   mono.Time
 	last    mono.Time // when a call last came back
 
-	granted, waits   uint64
-	granted0, waits0 uint64
-
 	faults   int       // calls that ran out of time, in this window
 	relieved int       // where the limit was when they became too many; 0 while they are not
 	refused  mono.Time // when the limit was last lowered for what a server said; 0 is never
@@ -95,6 +92,7 @@ func (c *Controller) SetBounds(b Bounds, now mono.Time) bool {
 	}
 	c.bounds = b
 	c.rest(now, 0)
+	c.mode, c.up, c.before = running, true, sample{} // it may be far off now
 	return c.move(b.within(c.limit), Configured, now)
 }
 

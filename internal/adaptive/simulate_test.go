@@ -40,14 +40,15 @@ type world struct {
 	rate    float64                            // arrivals a second; 0 is callers enough to fill any limit
 	reserve int
 
-	now            mono.Time
-	running        calls
-	waiting        int
-	arrives        mono.Time
-	granted, waits uint64
-	done           int
-	limits         []int // at each step
-	work           float64
+	now     mono.Time
+	running calls
+	waiting int
+	arrives mono.Time
+	done    int
+	limits  []int // at each step
+	reasons []adaptive.Reason
+	failing float64 // the share of calls that run out of time
+	work    float64
 }
 
 type call struct {
@@ -71,15 +72,15 @@ func (c *calls) Pop() any {
 // limiter is what the world asks: the controller, or a fixed limit.
 type limiter interface {
 	Limit() int
-	Done(now mono.Time, label string, held time.Duration, out int, granted, waits uint64) bool
+	Done(now mono.Time, label string, held time.Duration, out int, waiting bool) bool
 	Step(now mono.Time) bool
 }
 
 type fixed int
 
-func (f fixed) Limit() int                                                    { return int(f) }
-func (fixed) Done(mono.Time, string, time.Duration, int, uint64, uint64) bool { return false }
-func (fixed) Step(mono.Time) bool                                             { return false }
+func (f fixed) Limit() int                                          { return int(f) }
+func (fixed) Done(mono.Time, string, time.Duration, int, bool) bool { return false }
+func (fixed) Step(mono.Time) bool                                   { return false }
 
 var _ limiter = (*adaptive.Controller)(nil)
 
@@ -95,13 +96,12 @@ func (w *world) start() {
 	took := float64(w.law(len(w.running)+1)) * c.size * (1 - w.spread + w.spread*w.rng.ExpFloat64())
 	c.ends = w.now.Add(max(1, time.Duration(took)))
 	heap.Push(&w.running, c)
-	w.granted++
 }
 
 // run lets time pass, and returns how much got done a second.
 func (w *world) run(l limiter, d time.Duration) float64 {
 	until := w.now.Add(d)
-	w.done, w.work, w.limits = 0, 0, nil
+	w.done, w.work, w.limits, w.reasons = 0, 0, nil, nil
 	for {
 		w.fill(l)
 		next := until
@@ -129,8 +129,14 @@ func (w *world) run(l limiter, d time.Duration) float64 {
 		c := heap.Pop(&w.running).(call)
 		w.done++
 		w.work += c.size
-		if l.Done(w.now, c.label, w.now.Sub(c.began), out, w.granted, w.waits) {
+		if w.failing > 0 && w.rng.Float64() < w.failing {
+			l.(*adaptive.Controller).Note(adaptive.TimedOut, out, w.now)
+		}
+		if l.Done(w.now, c.label, w.now.Sub(c.began), out, w.rate == 0 || w.waiting > 0) {
 			l.Step(w.now)
+			if c, ok := l.(*adaptive.Controller); ok {
+				w.reasons = append(w.reasons, c.Reason())
+			}
 			w.limits = append(w.limits, l.Limit())
 		}
 	}
@@ -143,7 +149,6 @@ func (w *world) fill(l limiter) {
 		if w.rate > 0 {
 			w.waiting--
 		}
-		w.waits++
 		w.start()
 	}
 }

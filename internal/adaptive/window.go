@@ -19,7 +19,8 @@ const (
 	// after reachTime.
 	minSettle = 20 * time.Millisecond
 	reachTime = 3 * time.Second
-	// fullWaits: a window counts if of those who were served so many had to wait for it, and so much of the limit was used.
+	// A window counts if somebody waited at so large a share of the moments at which a call came back, and so much of the limit was
+	// used.
 	fullWaits = 0.9
 	fullUse   = 0.9
 )
@@ -27,6 +28,7 @@ const (
 // A sample is what was seen during a window, or during several with the same limit.
 type sample struct {
 	calls  float64
+	waited float64 // of these, how many came back while somebody waited
 	failed float64 // of these, for want of time
 	outs   float64 // the sum of how many were out when each came back
 	held   float64 // ns
@@ -41,6 +43,7 @@ type sample struct {
 
 func (s *sample) add(t *sample) {
 	s.calls += t.calls
+	s.waited += t.waited
 	s.failed += t.failed
 	s.outs += t.outs
 	s.held += t.held
@@ -70,9 +73,6 @@ func (s *sample) spread() float64 {
 // begin starts the next window, or the wait for it if the limit was changed.
 func (c *Controller) begin(now mono.Time, changed bool) {
 	c.win = sample{}
-	for i := range c.classes {
-		c.classes[i].calls, c.classes[i].held = 0, 0
-	}
 	use := min(time.Duration(c.use), maxWindow/2)
 	if changed {
 		c.from = 0
@@ -88,7 +88,6 @@ func (c *Controller) open(now mono.Time) {
 	c.from = now
 	c.ends = now.Add(max(minWindow, windowUses*use))
 	c.latest = c.ends.Add(maxWindow)
-	c.granted0, c.waits0 = c.granted, c.waits
 }
 
 // reached reports whether the limit is in force now that so many are out.
@@ -102,10 +101,10 @@ func (c *Controller) reached(now mono.Time, out int) bool {
 // usable is how many all but High may have.
 func (c *Controller) usable() int { return max(1, c.limit-c.bounds.Reserve) }
 
-// Done tells c that a call came back for which out were out, itself included, after so many were granted, and had waited,
-// since the start. It reports whether the window is over: then Step is to be called.
-func (c *Controller) Done(now mono.Time, label string, held time.Duration, out int, granted, waits uint64) bool {
-	c.last, c.granted, c.waits = now, granted, waits
+// Done tells c that a call came back while so many were out, itself included, and whether anybody waited then. It reports whether the
+// window is over: then Step is to be called.
+func (c *Controller) Done(now mono.Time, label string, held time.Duration, out int, waiting bool) bool {
+	c.last = now
 	took := float64(max(held, 1))
 	if c.use == 0 {
 		c.use = took
@@ -129,7 +128,10 @@ func (c *Controller) Done(now mono.Time, label string, held time.Duration, out i
 	w.calls++
 	w.by[i]++
 	w.outs += float64(out)
-	w.held += took
+	w.held += min(took, float64(c.ends.Sub(c.from))) // of a longer one, what was in this window
+	if waiting {
+		w.waited++
+	}
 	w.ratio += r
 	w.ratio2 += r * r
 	w.tail.note(r)
@@ -142,18 +144,23 @@ func (c *Controller) close(now mono.Time) sample {
 	w.span, w.visits = max(now.Sub(c.from), 1), 1
 	w.failed = min(float64(c.faults), w.calls)
 	c.faults = 0
-	granted := float64(c.granted - c.granted0)
-	w.full = granted > 0 && float64(c.waits-c.waits0) >= fullWaits*granted && w.out() >= fullUse*float64(c.usable())
+	w.full = w.calls > 0 && w.waited >= fullWaits*w.calls && w.out() >= fullUse*float64(c.usable())
 	c.learn()
 	return w
 }
 
+// work returns what the calls of s would have taken by themselves, in ns; of one that takes longer than a window, no more than that.
+func (c *Controller) work(s *sample) float64 {
+	longest, work := float64(s.span)/max(1, s.visits), 0.0
+	for i, n := range s.by {
+		work += float64(n) * min(c.classes[i].base, longest)
+	}
+	return work
+}
+
 // rate returns how much got done, as the number of connections that it would have kept busy with nothing else on the server.
 func (c *Controller) rate(s *sample) float64 {
-	work := 0.0
-	for i, n := range s.by {
-		work += float64(n) * c.classes[i].base
-	}
+	work := c.work(s)
 	if s.calls > 0 {
 		work *= 1 - s.failed/s.calls
 	}
@@ -162,11 +169,7 @@ func (c *Controller) rate(s *sample) float64 {
 
 // queued returns how many of those who were out waited in the server, as far as is known what calls take by themselves.
 func (c *Controller) queued(s *sample) float64 {
-	work := 0.0
-	for i, n := range s.by {
-		work += float64(n) * c.classes[i].base
-	}
-	return s.out() * (1 - min(1, work/max(s.held, 1)))
+	return s.out() * (1 - min(1, c.work(s)/max(s.held, 1)))
 }
 
 // elasticity returns by how many percent throughput is more in b for each percent more that was out than in a, and the standard
