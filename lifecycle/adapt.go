@@ -128,7 +128,7 @@ func (p *Pool[T]) adaptDueLocked() mono.Time {
 		at = p.adapt.StallsAt(w.Since())
 	}
 	if p.surplusLocked() > 0 {
-		at = min(at, max(p.idle[0].since.Add(trimAfter), p.trimmed.Add(trimPause)))
+		at = min(at, p.trimAtLocked())
 	}
 	return at
 }
@@ -145,6 +145,15 @@ func (p *Pool[T]) surplusLocked() int {
 	return min(len(p.idle), p.live-kept)
 }
 
+// trimAtLocked returns when the next that the limit leaves unused is to go.
+func (p *Pool[T]) trimAtLocked() mono.Time {
+	at := p.idle[0].since.Add(trimAfter)
+	if p.trimmed != 0 {
+		at = max(at, p.trimmed.Add(trimPause))
+	}
+	return at
+}
+
 // adaptKeepLocked is the keeper's part: it lets one more go where nothing comes back, and ends one of those that the limit leaves
 // unused.
 func (p *Pool[T]) adaptKeepLocked(now mono.Time, b *priority.Batch, rep *report[T]) {
@@ -155,7 +164,7 @@ func (p *Pool[T]) adaptKeepLocked(now mono.Time, b *priority.Batch, rep *report[
 			p.dispatchLocked(now, b)
 		}
 	}
-	if p.surplusLocked() > 0 && now.Sub(p.idle[0].since) >= trimAfter && now.Sub(p.trimmed) >= trimPause {
+	if p.surplusLocked() > 0 && now >= p.trimAtLocked() {
 		r := p.idle[0] // the one that has been idle for longest
 		p.idle = append(p.idle[:0], p.idle[1:]...)
 		p.trimmed = now

@@ -31,7 +31,7 @@ func adaptiveGroup(l *lab) group {
 	p := adaptivePlan{
 		settle:  time.Duration(l.scale(20_000, 400)) * time.Millisecond,
 		fixed:   time.Duration(l.scale(1000, 50)) * time.Millisecond,
-		measure: time.Duration(l.scale(5000, 200)) * time.Millisecond,
+		measure: time.Duration(l.scale(4000, 200)) * time.Millisecond,
 	}
 	e := experiment{name: "P/adaptive"}
 	for _, w := range workloads {

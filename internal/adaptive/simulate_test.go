@@ -33,12 +33,11 @@ func latencyBound(work time.Duration) law { return func(int) time.Duration { ret
 
 // A world is a database behind a limit, and callers who never stop, or come at random.
 type world struct {
-	law     law
-	rng     *rand.Rand
-	spread  float64                            // 0: all calls are alike; 1: exponential
-	label   func(*rand.Rand) (string, float64) // a call's label, and how much longer than the law it takes; nil is none
-	rate    float64                            // arrivals a second; 0 is callers enough to fill any limit
-	reserve int
+	law    law
+	rng    *rand.Rand
+	spread float64                            // 0: all calls are alike; 1: exponential
+	label  func(*rand.Rand) (string, float64) // a call's label, and how much longer than the law it takes; nil is none
+	rate   float64                            // arrivals a second; 0 is callers enough to fill any limit
 
 	now     mono.Time
 	running calls
@@ -69,21 +68,6 @@ func (c *calls) Pop() any {
 	return last
 }
 
-// limiter is what the world asks: the controller, or a fixed limit.
-type limiter interface {
-	Limit() int
-	Done(now mono.Time, label string, held time.Duration, out int, waiting bool) bool
-	Step(now mono.Time) bool
-}
-
-type fixed int
-
-func (f fixed) Limit() int                                          { return int(f) }
-func (fixed) Done(mono.Time, string, time.Duration, int, bool) bool { return false }
-func (fixed) Step(mono.Time) bool                                   { return false }
-
-var _ limiter = (*adaptive.Controller)(nil)
-
 func newWorld(l law, seed uint64) *world {
 	return &world{law: l, rng: rand.New(rand.NewPCG(seed, 1)), now: 1}
 }
@@ -99,7 +83,7 @@ func (w *world) start() {
 }
 
 // run lets time pass, and returns how much got done a second.
-func (w *world) run(l limiter, d time.Duration) float64 {
+func (w *world) run(l *adaptive.Controller, d time.Duration) float64 {
 	until := w.now.Add(d)
 	w.done, w.work, w.limits, w.reasons = 0, 0, nil, nil
 	for {
@@ -130,13 +114,11 @@ func (w *world) run(l limiter, d time.Duration) float64 {
 		w.done++
 		w.work += c.size
 		if w.failing > 0 && w.rng.Float64() < w.failing {
-			l.(*adaptive.Controller).Note(adaptive.TimedOut, out, w.now)
+			l.Note(adaptive.TimedOut, out, w.now)
 		}
 		if l.Done(w.now, c.label, w.now.Sub(c.began), out, w.rate == 0 || w.waiting > 0) {
 			l.Step(w.now)
-			if c, ok := l.(*adaptive.Controller); ok {
-				w.reasons = append(w.reasons, c.Reason())
-			}
+			w.reasons = append(w.reasons, l.Reason())
 			w.limits = append(w.limits, l.Limit())
 		}
 	}
@@ -144,7 +126,7 @@ func (w *world) run(l limiter, d time.Duration) float64 {
 	return w.work / d.Seconds()
 }
 
-func (w *world) fill(l limiter) {
+func (w *world) fill(l *adaptive.Controller) {
 	for len(w.running) < l.Limit() && (w.rate == 0 || w.waiting > 0) {
 		if w.rate > 0 {
 			w.waiting--
