@@ -15,7 +15,7 @@ import (
 const adaptiveMost = 64
 
 // fixedSizes are those that the adaptive limit is compared with.
-var fixedSizes = []int{1, 2, 4, 8, 16, 32, adaptiveMost}
+var fixedSizes = []int{2, 4, 8, 16, 32, adaptiveMost}
 
 // A workload is one statement. What is best for it is another number of connections than for the others.
 type workload struct{ name, statement string }

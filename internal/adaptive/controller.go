@@ -48,6 +48,7 @@ type Controller struct {
 	trend    int     // the direction that was better last, 1 or -1; 0 is none
 	fine     int     // how often the size of a trial's step was halved, since neither was better
 	usual    sample  // steady: what is seen at this limit; no calls before it was looked at
+	noise    float64 // by how much throughput differs from window to window
 	odd      int     // how many windows in a row were unlike it
 
 	use     float64 // what a call takes at present, in ns
@@ -74,7 +75,7 @@ type Controller struct {
 
 // New returns a controller.
 func New(b Bounds, now mono.Time) *Controller {
-	c := &Controller{bounds: b, limit: b.within(firstLimit), reason: Begin, mode: running, up: true, pause: firstPause, last: now}
+	c := &Controller{bounds: b, limit: b.within(firstLimit), reason: Begin, mode: running, up: true, pause: firstPause, last: now, noise: firstNoise}
 	c.begin(now, true)
 	return c
 }

@@ -43,6 +43,7 @@ func (c *Controller) watch(w *sample, now mono.Time) {
 		if c.strange(w, now) {
 			return
 		}
+		c.hear(w)
 		if c.usual.visits >= 8 { // and so it follows slowly
 			c.usual = sample{}
 		}
@@ -51,6 +52,16 @@ func (c *Controller) watch(w *sample, now mono.Time) {
 	if now >= c.probeAt {
 		c.probe(w, now)
 	}
+}
+
+// hear learns from two windows at one limit by how much throughput differs where nothing does.
+func (c *Controller) hear(w *sample) {
+	was, is := c.rate(&c.usual), c.rate(w)
+	if c.odd > 0 || was <= 0 || is <= 0 {
+		return
+	}
+	differs := math.Log(is/was) / math.Sqrt(1+1/c.usual.visits)
+	c.noise = min(max(math.Sqrt(c.noise*c.noise*7/8+differs*differs/8), leastNoise), mostNoise)
 }
 
 // strange looks for a sudden change, and reports whether it changed the limit for it.
@@ -87,9 +98,13 @@ func (c *Controller) probe(w *sample, now mono.Time) {
 	c.up, c.mode = up, trying
 	c.trial = trial{home: c.limit, visits: 1}
 	c.trial.arms[0].add(w)
-	c.trial.away = max(step(c.limit, 1-trialDown/float64(int(1)<<c.fine)), c.bounds.within(0))
+	fine := c.fine
+	if c.noise > noisy {
+		fine = -1
+	}
+	c.trial.away = max(step(c.limit, 1-math.Ldexp(trialDown, -fine)), c.bounds.within(0))
 	if up {
-		c.trial.away = min(step(c.limit, 1+trialUp/float64(int(1)<<c.fine)), c.highest(now))
+		c.trial.away = min(step(c.limit, 1+math.Ldexp(trialUp, -fine)), c.highest(now))
 	}
 	c.set(c.trial.away, Probe)
 }

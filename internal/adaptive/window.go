@@ -184,9 +184,16 @@ func (c *Controller) elasticity(a, b *sample) (e, off float64, ok bool) {
 		xb = xa / 1000
 	}
 	spread := (a.spread() + b.spread()) / 2
-	variance := spread*(1/a.calls+1/b.calls) + machineNoise*machineNoise*(1/a.visits+1/b.visits)
+	variance := spread*(1/a.calls+1/b.calls) + c.noise*c.noise*(1/a.visits+1/b.visits)
 	return math.Log(xb/xa) / more, math.Sqrt(variance) / math.Abs(more), true
 }
 
-// machineNoise is how much the throughput of two windows differs where nothing does: other programs, checkpoints.
-const machineNoise = 0.03
+const (
+	// firstNoise is by how much the throughput of a window is taken to differ from that of others, as a logarithm, where nothing else
+	// does: for other programs, checkpoints. What it is, is learned, within bounds.
+	firstNoise = 0.03
+	leastNoise = 0.02
+	mostNoise  = 0.2
+	// noisy is from which on trials take twice the step: half as much again, or two fifths less.
+	noisy = 0.06
+)
