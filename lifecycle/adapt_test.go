@@ -149,6 +149,8 @@ func TestNothingComingBackRaisesTheLimit(t *testing.T) {
 	})
 }
 
+const trimPause = 10 * time.Second // between two that end
+
 // TestWhatTheLimitLeavesIdleEndsOneAtATime warms a pool up beyond its limit.
 func TestWhatTheLimitLeavesIdleEndsOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -163,11 +165,11 @@ func TestWhatTheLimitLeavesIdleEndsOneAtATime(t *testing.T) {
 			t.Errorf("%d are left before their minute is over", n)
 		}
 		before := 12
-		for range 30 {
-			time.Sleep(10 * time.Second)
+		for range 60 {
+			time.Sleep(trimPause / 2)
 			n := p.Stats().Total
 			if n < before-1 {
-				t.Errorf("%d of %d were ended in 10 s", before-n, before)
+				t.Errorf("%d of %d were ended in half a pause", before-n, before)
 			}
 			before = n
 		}

@@ -109,8 +109,6 @@ func (c *Controller) Step(now mono.Time) bool {
 			c.run(&w, now)
 		case w.full && w.calls >= minCalls/5:
 			c.watch(&w, now)
-		default:
-			c.usual, c.odd = sample{}, 0
 		}
 	}
 	if c.limit == old {

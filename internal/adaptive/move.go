@@ -10,10 +10,10 @@ import (
 const (
 	// The pause between two trials is the first after a change, and twice as long each time that neither direction was better, up
 	// to the longest, so that a server that has changed is found out within that. A limit at its upper bound with no queue in the
-	// server is hardly ever tried.
+	// server is tried less often.
 	firstPause = time.Second
 	maxPause   = 5 * time.Second
-	topPause   = 30 * time.Second
+	topPause   = 10 * time.Second
 	maxVisits  = 8
 	// strange is by how much throughput differs from what was usual, as a logarithm, when it is worth a trial at once.
 	strange = 0.3
