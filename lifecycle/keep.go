@@ -19,7 +19,7 @@ func (p *Pool[T]) scheduleLocked() {
 		at = mono.Now().Add(p.cfg.KeepInterval)
 	}
 	if p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max &&
-		(p.sched.Waiting() > 0 || max(p.cfg.Min, p.warm) > p.live) {
+		(p.sched.Waiting() > 0 || max(p.cfg.Min, p.warm) > p.live) && (p.adapt == nil || p.lackingLocked() > 0) {
 		at = min(at, p.retryAt) // without room a round could do nothing but set this same time again, without a pause
 	}
 	if p.adapt != nil {
