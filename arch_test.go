@@ -32,6 +32,7 @@ var parts = []part{
 	{dir: "internal/mono", rank: -1, never: []string{"database/sql", "net/http"}},
 	{dir: "internal/sqltext", rank: -1, never: []string{"database/sql", "net/http"}},
 	{dir: "internal/dsn", rank: -1, never: []string{"database/sql", "net/http"}},
+	{dir: "internal/adaptive", rank: 0, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "priority", rank: 0, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "lifecycle", rank: 1, never: []string{"database/sql", "net", "net/http"}},
 	{dir: "driver", name: "pooldriver", rank: 2, external: []string{pgxModule}, never: []string{"net/http"}},

@@ -143,6 +143,13 @@ type Config struct {
 	// so that the first slow ones are found out before they have filled the pool. See package connector.
 	CostFromPlan bool
 
+	// AdaptiveLimit has the pool find out how many connections are best lent at once, between AdaptiveLimitMin and MaxConns, by
+	// trying: the rest of the callers wait here, in their order, and not inside the server. It follows when the server becomes
+	// faster or slower. No more connections are opened for callers than may be lent. See [Stats].Limit.
+	AdaptiveLimit bool
+	// AdaptiveLimitMin is the least that it may find best. It always is above HighReserve. Defaults to 1.
+	AdaptiveLimitMin int
+
 	// CoalesceMaxWaiters is how many calls may share one execution, of those that asked for it by
 	// priority.WithCoalescing. Defaults to DefaultCoalesceMaxWaiters; -1 has every call run by itself, whatever it asked for.
 	CoalesceMaxWaiters int
@@ -304,6 +311,9 @@ func (cfg *Config) check() []error {
 	}
 	if cfg.HighReserve > 0 && cfg.HighReserve >= maxConns {
 		bad("HighReserve is %d: must leave one of MaxConns, which is %d, to the lower classes", cfg.HighReserve, maxConns)
+	}
+	if cfg.MaxConns >= 0 && cfg.AdaptiveLimitMin > maxConns {
+		bad("AdaptiveLimitMin is %d: must not be above MaxConns, which is %d", cfg.AdaptiveLimitMin, maxConns)
 	}
 	if lifetime := cfg.MaxConnLifetime; lifetime > 0 && cfg.MaxConnLifetimeJitter >= lifetime {
 		bad("MaxConnLifetimeJitter is %s: must be less than MaxConnLifetime, which is %s", cfg.MaxConnLifetimeJitter, lifetime)

@@ -64,7 +64,9 @@ func NewConnector(cfg Config) *Connector {
 func newConnector(resolved *Config, observers *lifecycle.Observers) *Connector {
 	c := &Connector{observers: observers}
 	c.bouncer.init(resolved, c.observers)
-	c.current.Store(newEdition(resolved, nil, &c.bouncer))
+	first := newEdition(resolved, nil, &c.bouncer)
+	first.opts.Strained = c.strained
+	c.current.Store(first)
 	c.watch.connector = c
 	c.plans.connector = c
 	pool := lifecycle.Config[*pooldriver.Conn]{
@@ -106,6 +108,9 @@ func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 		if pooldriver.GoesDown(err) {
 			c.pool.Suspect()
 		}
+		if strain, ok := pooldriver.StrainOf(err); ok {
+			c.strained(strain)
+		}
 		return nil, err
 	}
 	c.bouncer.opened(conn)
@@ -113,6 +118,13 @@ func (c *Connector) open(ctx context.Context) (*pooldriver.Conn, error) {
 		c.watch.start()
 	}
 	return conn, nil
+}
+
+// strained tells the limit, if it follows the load, that too much is asked of the server.
+func (c *Connector) strained(s lifecycle.Strain) {
+	if c.current.Load().cfg.AdaptiveLimit {
+		c.pool.Strain(s)
+	}
 }
 
 // sum adds the numbers of a connection that has ended to the totals.

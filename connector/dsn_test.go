@@ -52,6 +52,8 @@ var inText = []struct {
 	{"slow_share", "30", connector.Config{SlowShare: 30}},
 	{"cost_by_statement", "true", connector.Config{CostByStatement: true}},
 	{"cost_from_plan", "true", connector.Config{CostFromPlan: true}},
+	{"adaptive_limit", "true", connector.Config{AdaptiveLimit: true}},
+	{"adaptive_limit_min", "3", connector.Config{AdaptiveLimitMin: 3}},
 	{"coalesce_max_waiters", "-1", connector.Config{CoalesceMaxWaiters: -1}},
 	{"coalesce_max_bytes", "4096", connector.Config{CoalesceMaxBytes: 4096}},
 	{"coalesce_max_age", "50ms", connector.Config{CoalesceMaxAge: 50 * time.Millisecond}},

@@ -48,6 +48,7 @@ func newEdition(cfg *Config, before *edition, b *bouncer) *edition {
 		e.opts.Coalescer = pooldriver.NewCoalescer()
 	} else {
 		e.opts.Retries, e.opts.Coalescer = before.opts.Retries, before.opts.Coalescer
+		e.opts.Strained = before.opts.Strained
 	}
 	if before != nil && before.cfg.MaxCancels == cfg.MaxCancels {
 		e.opts.Cancels = before.opts.Cancels // the same places
@@ -88,5 +89,6 @@ func (cfg *Config) poolSettings() lifecycle.Settings {
 			Shedding: cfg.Shedding, TenantWeights: cfg.TenantWeights, TenantMax: cfg.TenantMaxConns,
 			TenantWaiting: cfg.TenantMaxWaiting, SlowAfter: cfg.SlowThreshold, SlowShare: cfg.SlowShare,
 		},
+		Adaptive: lifecycle.Adaptive{On: cfg.AdaptiveLimit, Min: cfg.AdaptiveLimitMin},
 	}
 }

@@ -110,6 +110,8 @@ var fields = []field{
 		check: checkSlowShare, want: "want a percentage from 1 to 100"},
 	{name: "cost_by_statement", change: live, goName: "CostByStatement", at: func(c *Config) any { return &c.CostByStatement }},
 	{name: "cost_from_plan", change: live, goName: "CostFromPlan", at: func(c *Config) any { return &c.CostFromPlan }, pgx: true},
+	{name: "adaptive_limit", change: live, goName: "AdaptiveLimit", at: func(c *Config) any { return &c.AdaptiveLimit }},
+	{name: "adaptive_limit_min", change: live, goName: "AdaptiveLimitMin", at: func(c *Config) any { return &c.AdaptiveLimitMin }},
 	{name: "coalesce_max_waiters", change: live, goName: "CoalesceMaxWaiters",
 		at: func(c *Config) any { return &c.CoalesceMaxWaiters }, zero: zeroIsDefault, signed: true,
 		check: checkCoalesceMaxWaiters, want: "want a whole number of 1 or more, or -1 for none"},

@@ -21,8 +21,8 @@ import (
 //	err := pool.Reconfigure(cfg)
 //
 // What the pool goes by holds at once, for those too who wait: MinConns, MaxConns, MaxDials, HighReserve, AgingShare,
-// MaxWaiting, Shedding, the tenants' and the slow calls' shares, the Coalesce fields, ClassifyReads, ReplicasOnly, MaxReplicaLag,
-// ReplicaCheckInterval, AcquireTimeout (reckoned from when they
+// MaxWaiting, Shedding, the tenants' and the slow calls' shares, CostByStatement, CostFromPlan, AdaptiveLimit and
+// AdaptiveLimitMin, the Coalesce fields, ClassifyReads, ReplicasOnly, MaxReplicaLag, ReplicaCheckInterval, AcquireTimeout (reckoned from when they
 // came), ConnectTimeout, the lifetimes, HealthCheckPeriod and LeakThreshold. Connections above a lowered MaxConns are closed,
 // those in use when they come back; callers above a lowered MaxWaiting stay in the queue.
 //

@@ -19,6 +19,11 @@ type Stats struct {
 	// TotalConns is IdleConns, InUseConns, ConnectingConns and ClosingConns together; it never exceeds MaxConns.
 	TotalConns, IdleConns, InUseConns, ConnectingConns, ClosingConns int
 	MinConns, MaxConns                                               int
+	// Limit is how many connections may be lent at once: MaxConns, or less where Config.AdaptiveLimit has it so. LimitReason says why
+	// it is what it is, LimitChanges how often it was changed for each reason; without AdaptiveLimit they are empty.
+	Limit        int
+	LimitReason  lifecycle.LimitReason
+	LimitChanges map[lifecycle.LimitReason]uint64
 	// Waiting is how many callers wait for a connection.
 	Waiting int
 	// Suspended says that nobody is lent a connection at present: somebody called Suspend or Quiesce.
@@ -77,6 +82,7 @@ func (c *Connector) Stats() Stats {
 		Name:       c.current.Load().cfg.Name,
 		TotalConns: p.Total, IdleConns: p.Idle, InUseConns: p.InUse, ConnectingConns: p.Creating, ClosingConns: p.Closing,
 		MinConns: p.Min, MaxConns: p.Max, Waiting: p.Waiting, Suspended: p.Suspended,
+		Limit: p.Limit, LimitReason: p.LimitReason, LimitChanges: p.LimitChanges,
 		AcquireCount: p.Acquired, ReleaseCount: p.Released, WaitCount: p.Waits,
 		RefusedCount: p.Refused, TimeoutCount: p.Timeouts, LeakCount: p.Leaks,
 		QueryCount: uint64(max(0, int64(p.Acquired)+ops.Extra)), ErrorCount: ops.Errors,

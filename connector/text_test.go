@@ -36,7 +36,7 @@ const fullJSON = `{"name":"shop floor","dsn":"postgres://app@localhost/shop?sslm
 	`"acquire_timeout":"250ms","connect_timeout":"7s","statement_timeout":"4.321s","transaction_timeout":"1m0s",` +
 	`"idle_in_transaction_timeout":"8.765s","cancel_timeout":"800ms","max_cancels":2,"end_timeout":"20s","high_reserve":1,"aging_share":-1,` +
 	`"max_waiting":100,"shedding":"on","tenant_weights":"gold=4","tenant_max_conns":3,"tenant_max_waiting":50,"slow_threshold":"400ms",` +
-	`"slow_share":30,"cost_by_statement":true,"cost_from_plan":true,"coalesce_max_waiters":-1,"coalesce_max_bytes":4096,"coalesce_max_age":"50ms","coalesce_at_cap":"fail",` +
+	`"slow_share":30,"cost_by_statement":true,"cost_from_plan":true,"adaptive_limit":true,"adaptive_limit_min":3,"coalesce_max_waiters":-1,"coalesce_max_bytes":4096,"coalesce_max_age":"50ms","coalesce_at_cap":"fail",` +
 	`"statement_cache_capacity":64,"prewarm_statements":["select $1::int","select 'two'"],"prewarm":["select 'one'","select 2"],` +
 	`"reset_query":"DISCARD TEMP","pgbouncer":"session","pgbouncer_prepared":true,` +
 	`"pgbouncer_console":"host=localhost port=6432 dbname=pgbouncer","pgbouncer_params":["search_path","jit"],` +

@@ -64,6 +64,8 @@ type Options struct {
 	// Coalescer, if set, knows which reads share executions; Coalescing are the defaults of those that do.
 	Coalescer  *Coalescer
 	Coalescing priority.Coalescing
+	// Strained, if set, is told of errors that say that the server is asked too much: see StrainOf.
+	Strained func(lifecycle.Strain)
 	// Stacks has each holder's stack kept, for the reports of leaks.
 	Stacks bool
 	// Observers are told of each operation's end; Pool is what they are told as the pool's name. Nil is nobody.

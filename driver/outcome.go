@@ -27,6 +27,7 @@ const (
 	codeDeadlockDetected     = "40P01"
 	codeProtocolViolation    = "08P01"
 	classConnection          = "08"
+	classResources           = "53"  // of which there are too few
 	classIntervention        = "57P" // of those that operate the server
 )
 
@@ -211,6 +212,11 @@ func (s *Session) outcomeOfCommit(unknown *CommitError, began mono.Time) error {
 // function of the user's, or is about some other server, to which a foreign data wrapper could not connect.
 func (s *Session) consequences(err error) {
 	c := s.conn
+	if c.opts.Strained != nil {
+		if strain, ok := StrainOf(err); ok {
+			c.opts.Strained(strain)
+		}
+	}
 	if c.pg == nil {
 		return
 	}

@@ -66,7 +66,7 @@ func (l *eventLog) Wants(k lifecycle.Kind) bool {
 
 // Observe implements [lifecycle.Observer].
 func (l *eventLog) Observe(e lifecycle.Event) {
-	if e.Kind == lifecycle.KindDestroy && isRoutine(e.Reason) {
+	if e.Kind == lifecycle.KindDestroy && isRoutine(e.Reason) || e.Kind == lifecycle.KindLimit && isTrial(e.Code) {
 		return
 	}
 	key := eventKey{e.Kind, e.Class, e.Refusal, e.Reason, e.Code}
@@ -169,6 +169,7 @@ var eventNames = map[lifecycle.Kind]string{
 	lifecycle.KindPooler:         "PgBouncer",
 	lifecycle.KindRouteOut:       "route out",
 	lifecycle.KindRouteBack:      "route back",
+	lifecycle.KindLimit:          "limit",
 }
 
 // isRoutine reports whether connections end for this reason on every good day.
@@ -179,6 +180,11 @@ func isRoutine(r lifecycle.EndReason) bool {
 	default:
 		return false
 	}
+}
+
+// isTrial reports whether a limit was changed for this reason, by its name, to find something out.
+func isTrial(why string) bool {
+	return why == string(lifecycle.LimitProbe) || why == string(lifecycle.LimitBack)
 }
 
 func eventLevel(e *lifecycle.Event) string {
@@ -251,6 +257,8 @@ func eventText(e *lifecycle.Event) string {
 		return fmt.Sprintf("%s is not chosen at present%s", e.Pool, because(e.Err))
 	case lifecycle.KindRouteBack:
 		return fmt.Sprintf("%s is chosen again", e.Pool)
+	case lifecycle.KindLimit:
+		return fmt.Sprintf("from %d to %d at once: %s", e.Before, e.Count, e.Code)
 	default:
 		return ""
 	}

@@ -63,7 +63,11 @@ func (p *Pool[T]) checkPermitsLocked() error {
 	if inUse := p.live - len(p.idle); p.sched.Out() != inUse {
 		errs = append(errs, fmt.Errorf("%d permits out for %d resources in use", p.sched.Out(), inUse))
 	}
-	if p.sched.Waiting() > 0 && len(p.idle) > 0 && p.cfg.Reserve == 0 && !p.sched.Suspended() {
+	if p.adapt != nil && p.sched.Most() != p.adapt.Limit() || p.adapt == nil && p.sched.Most() != 0 {
+		errs = append(errs, fmt.Errorf("the scheduler has a limit of %d", p.sched.Most()))
+	}
+	limited := p.adapt != nil && p.sched.Out() >= p.adapt.Limit()
+	if p.sched.Waiting() > 0 && len(p.idle) > 0 && p.cfg.Reserve == 0 && !p.sched.Suspended() && !limited {
 		errs = append(errs, fmt.Errorf("%d wait though %d are idle", p.sched.Waiting(), len(p.idle)))
 	}
 	if p.phase != open && (p.sched.Waiting() > 0 || len(p.idle) > 0) {
@@ -82,6 +86,7 @@ func (p *Pool[T]) checkPlansLocked() error {
 		errs = append(errs, errors.New("the keeper has no next round"))
 	}
 	retry := p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max && (p.sched.Waiting() > 0 || p.live < p.cfg.Min)
+	retry = retry && (p.adapt == nil || p.lackingLocked() > 0)
 	if p.phase == open && retry && (p.alarmAt == 0 || p.alarmAt > p.retryAt) {
 		errs = append(errs, errors.New("nobody will try again in time"))
 	}

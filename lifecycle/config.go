@@ -73,6 +73,8 @@ type Config[T any] struct {
 	Reserve, AgingShare, MaxWaiting int
 	// Rules are further ones for who goes next.
 	Rules
+	// Adaptive, if it is on, has how much is lent at once follow what proves to be best. See [Adaptive].
+	Adaptive Adaptive
 
 	// Observer, if set, is told what happens. With an [*Observers], others can be added at any time.
 	Observer Observer
@@ -122,6 +124,9 @@ func (c *Config[T]) validate() error {
 	}
 	if c.MaxLifetime > 0 && c.LifetimeJitter >= c.MaxLifetime {
 		bad("LifetimeJitter is %s: must be less than MaxLifetime, which is %s", c.LifetimeJitter, c.MaxLifetime)
+	}
+	if c.Adaptive.Min < 0 || c.Adaptive.Min > c.Max {
+		bad("Adaptive.Min is %d: must be between 0 and Max, which is %d", c.Adaptive.Min, c.Max)
 	}
 	limits := c.limits(max(c.Max, 0))
 	limits.MaxWait = 0 // which is AcquireTimeout here

@@ -44,9 +44,7 @@ func (p *Pool[T]) wantedLocked() int {
 	if p.phase != open || p.sched.Suspended() {
 		return 0
 	}
-	lacking := max(p.cfg.Min, p.warm) - p.live - p.creating
-	wanted := max(p.sched.Wanting()-p.creating, lacking)
-	wanted = min(wanted, p.cfg.Max-len(p.all), p.allowance-p.creating)
+	wanted := min(p.lackingLocked(), p.cfg.Max-len(p.all), p.allowance-p.creating)
 	if p.failures > 0 {
 		if mono.Now() < p.retryAt {
 			return 0
@@ -54,6 +52,15 @@ func (p *Pool[T]) wantedLocked() int {
 		wanted = min(wanted, 1-p.creating)
 	}
 	return max(wanted, 0)
+}
+
+// lackingLocked returns how many more callers, the minimum or a warm-up could use, were they to be had.
+func (p *Pool[T]) lackingLocked() int {
+	wanted := p.sched.Wanting() - p.creating
+	if p.adapt != nil { // what is above the limit would lie idle
+		wanted = min(wanted, p.adapt.Limit()-p.live-p.creating)
+	}
+	return max(wanted, max(p.cfg.Min, p.warm)-p.live-p.creating)
 }
 
 // hopelessLocked returns why the caller should not wait: there is no resource, the last creation failed, and the next

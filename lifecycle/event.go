@@ -51,6 +51,7 @@ const (
 	KindCoalesced                      // an operation was shared by several callers: Context, Class, Label, Tenant, Duration, Count is how many they are, Code
 	KindRouteOut                       // a route is not chosen at present: Err is why
 	KindRouteBack                      // it is chosen again
+	KindLimit                          // how many may be lent at once has changed: Before, Count, Code is why
 	numKinds
 )
 
@@ -59,7 +60,7 @@ var kindNames = [numKinds]string{
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
 	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler", "coalesced",
-	"route-out", "route-back",
+	"route-out", "route-back", "limit",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".
@@ -88,6 +89,8 @@ type Event struct {
 	// Wait is how long the caller waited, Duration how long the thing took.
 	Wait, Duration time.Duration
 	Count          int
+	// Before is what Count was.
+	Before int
 	// Code is the SQLSTATE or another short class of failure, where there is one.
 	Code string
 	Err  error

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/poolsql/poolsql/internal/mono"
+	"github.com/poolsql/poolsql/priority"
 )
 
 // scheduleLocked sees to it that the keeper's next round comes in time: at the next try after a failure if somebody
@@ -18,8 +19,11 @@ func (p *Pool[T]) scheduleLocked() {
 		at = mono.Now().Add(p.cfg.KeepInterval)
 	}
 	if p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max &&
-		(p.sched.Wanting() > 0 || max(p.cfg.Min, p.warm) > p.live) {
+		(p.sched.Wanting() > 0 || max(p.cfg.Min, p.warm) > p.live) && (p.adapt == nil || p.lackingLocked() > 0) {
 		at = min(at, p.retryAt) // without room a round could do nothing but set this same time again, without a pause
+	}
+	if p.adapt != nil {
+		at = min(at, p.adaptDueLocked())
 	}
 	if p.alarmAt != 0 && p.alarmAt <= at {
 		return
@@ -36,14 +40,19 @@ func (p *Pool[T]) scheduleLocked() {
 // keep is the keeper's round: it ends what has been idle or alive for too long, and fills the minimum.
 func (p *Pool[T]) keep() {
 	now := mono.Now()
+	var b priority.Batch
 	var rep report[T]
 	p.mu.Lock()
 	p.alarmAt = 0
 	if p.phase == open {
 		p.evictLocked(now, &rep)
+		if p.adapt != nil {
+			p.adaptKeepLocked(now, &b, &rep)
+		}
 		p.planLocked(&rep)
 	}
 	p.mu.Unlock()
+	b.Wake()
 	p.carryOut(&rep)
 }
 

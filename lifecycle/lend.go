@@ -59,6 +59,9 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 		p.paceLocked(now)
 	}
 	p.counts.useTime += used
+	if p.adapt != nil && tell {
+		p.adaptLocked(r.req.Label, used, now, &rep)
+	}
 	p.sched.Release(r.class)
 	took := used
 	if !tell {

@@ -7,7 +7,11 @@ import "time"
 func (p *Pool[T]) Load() (busy, limit int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.sched.Out() + p.sched.Waiting(), p.cfg.Max
+	limit = p.cfg.Max
+	if p.adapt != nil {
+		limit = p.adapt.Limit()
+	}
+	return p.sched.Out() + p.sched.Waiting(), limit
 }
 
 // Turnover returns how many lendings have ended, and how long they lasted together.

@@ -164,9 +164,10 @@ func TestEveryKindHasALevelAndWordsOfItsOwn(t *testing.T) {
 		lifecycle.KindHealthCheck: slog.LevelDebug, lifecycle.KindHealthWarning: slog.LevelWarn,
 		lifecycle.KindHealthError: slog.LevelError, lifecycle.KindOperation: slog.LevelDebug,
 		lifecycle.KindCoalesced: slog.LevelDebug, lifecycle.KindRouteOut: slog.LevelWarn, lifecycle.KindRouteBack: slog.LevelInfo,
+		lifecycle.KindLimit: slog.LevelInfo,
 	}
 	said := map[string]lifecycle.Kind{}
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindRouteBack; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindLimit; k++ {
 		e := lifecycle.Event{Kind: k}
 		if want, ok := levels[k]; ok && lifecycle.LogLevel(e) != want {
 			t.Errorf("%s has level %s, want %s", k, lifecycle.LogLevel(e), want)
@@ -199,7 +200,7 @@ func TestALoggerAsksForNoEventsOfEveryDay(t *testing.T) {
 	book := newLogbook(slog.LevelDebug)
 	quiet := lifecycle.NewLogger(slog.New(book), lifecycle.LogOptions{})
 	all := lifecycle.NewLogger(slog.New(book), lifecycle.LogOptions{Operations: true})
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindRouteBack; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindLimit; k++ {
 		if want := !slices.Contains(daily, k); quiet.Wants(k) != want {
 			t.Errorf("it wants %s: %t", k, !want)
 		}

@@ -21,6 +21,7 @@ const (
 	attrWait     = "poolsql.wait_time"
 	attrDuration = "poolsql.duration"
 	attrCount    = "poolsql.count"
+	attrBefore   = "poolsql.count.before"
 	attrRows     = "db.response.returned_rows"
 	attrScore    = "poolsql.health.score"
 	attrHealth   = "poolsql.health.status"
@@ -72,6 +73,7 @@ var logMessages = [numKinds]string{
 	KindCoalesced:      "operation was shared by several callers",
 	KindRouteOut:       "route is not chosen at present",
 	KindRouteBack:      "route is chosen again",
+	KindLimit:          "limit has changed",
 }
 
 func logMessage(k Kind) string {
@@ -108,6 +110,8 @@ func LogLevel(e Event) slog.Level {
 		return slog.LevelInfo
 	case KindDestroy, KindDestroyError, KindEviction:
 		return logLevelOfEnd(e.Reason)
+	case KindLimit:
+		return logLevelOfLimit(LimitReason(e.Code))
 	default:
 		return slog.LevelDebug
 	}
@@ -162,6 +166,8 @@ func logAttrs(e *Event) []slog.Attr {
 		add(e.Count >= 0, slog.Int(attrRows, e.Count))
 	case KindHealthCheck, KindHealthWarning:
 		attrs = append(attrs, slog.Int(attrScore, e.Count))
+	case KindLimit:
+		attrs = append(attrs, slog.Int(attrBefore, e.Before), slog.Int(attrCount, e.Count))
 	default:
 		add(e.Count != 0, slog.Int(attrCount, e.Count))
 	}
@@ -193,6 +199,8 @@ func codeKey(k Kind) string {
 		return attrOutcome
 	case KindPooler:
 		return attrMode
+	case KindLimit:
+		return attrReason
 	case KindHealthCheck, KindHealthWarning:
 		return attrHealth
 	default:

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/poolsql/poolsql/internal/adaptive"
 	"github.com/poolsql/poolsql/internal/mono"
 	"github.com/poolsql/poolsql/priority"
 )
@@ -73,6 +74,10 @@ type Pool[T any] struct {
 	changed chan struct{} // closed when a creation or destruction ended; nil when nobody waits for that
 	gone    chan struct{} // closed when the pool is shut and its last resource gone
 
+	adapt        *adaptive.Controller // nil unless the configuration says that the limit follows the load
+	limitChanges [adaptive.NumReasons]uint64
+	trimmed      mono.Time // when one was last destroyed because the limit leaves it idle; 0 is never
+
 	counts counters
 	clock  paceClock
 
@@ -97,6 +102,7 @@ func NewPool[T any](cfg Config[T]) (*Pool[T], error) {
 	p.allowance = min(baseAllowance, p.cfg.MaxCreating)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.sched.Init(p.cfg.limits(0), p.expire)
+	p.adaptAnewLocked(mono.Now(), new(report[T])) // nobody else knows the pool yet
 	return p, nil
 }
 

@@ -18,6 +18,7 @@ type Settings struct {
 	LeakThreshold                   time.Duration
 	Reserve, AgingShare, MaxWaiting int
 	Rules
+	Adaptive Adaptive
 }
 
 func (c *Config[T]) settings() Settings {
@@ -28,7 +29,7 @@ func (c *Config[T]) settings() Settings {
 		MaxLifetime: c.MaxLifetime, LifetimeJitter: c.LifetimeJitter,
 		LeakThreshold: c.LeakThreshold,
 		Reserve:       c.Reserve, AgingShare: c.AgingShare, MaxWaiting: c.MaxWaiting,
-		Rules: c.Rules,
+		Rules: c.Rules, Adaptive: c.Adaptive,
 	}
 }
 
@@ -40,7 +41,7 @@ func (c *Config[T]) Set(s Settings) {
 	c.MaxLifetime, c.LifetimeJitter = s.MaxLifetime, s.LifetimeJitter
 	c.LeakThreshold = s.LeakThreshold
 	c.Reserve, c.AgingShare, c.MaxWaiting = s.Reserve, s.AgingShare, s.MaxWaiting
-	c.Rules = s.Rules
+	c.Rules, c.Adaptive = s.Rules, s.Adaptive
 }
 
 // Settings returns the settings in force, with their defaults.
@@ -98,6 +99,7 @@ func (p *Pool[T]) configureLocked(s Settings, now mono.Time, b *priority.Batch, 
 		p.note(rep, Event{Kind: KindResize, Count: s.Max})
 	}
 	p.sched.SetLimits(p.cfg.limits(p.sched.Limits().Permits))
+	p.adaptAnewLocked(now, rep)
 	p.allowance = min(p.allowance, s.MaxCreating)
 	if s.MaxLifetime != old.MaxLifetime || s.LifetimeJitter != old.LifetimeJitter {
 		for _, r := range p.all {

@@ -44,6 +44,11 @@ type Stats struct {
 	WaitTime, UseTime, CreateTime time.Duration
 	// AffinityLooks counts lendings to callers with an affinity key, AffinityHits those that got what served the key last.
 	AffinityLooks, AffinityHits uint64
+	// Limit is how many may be lent at once: Max, or less where Adaptive has it so. LimitReason is why it is what it is,
+	// LimitChanges how often it was changed for each reason, those that did not occur being absent. Both are empty without Adaptive.
+	Limit        int
+	LimitReason  LimitReason
+	LimitChanges map[LimitReason]uint64
 	// Failure is a [*CreateError] if the last try to create a resource failed, nil if it succeeded. It stays until the next
 	// try, which is made when somebody needs one.
 	Failure error
@@ -91,6 +96,7 @@ func (p *Pool[T]) Stats() Stats {
 		}
 		s.Destroyed[EndReason(reason)] = n
 	}
+	p.limitStatsLocked(&s)
 	if p.failures > 0 {
 		s.Failure = &CreateError{Failures: p.failures, Err: p.failure}
 	}

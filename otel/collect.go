@@ -116,7 +116,7 @@ func (s *source) admission(e emitter, stats *connector.Stats) {
 			e.integer(idRefusals, set, int64(class.Refused[refusalReasons[n]]))
 		}
 	}
-	lendable, isSuspended := stats.MaxConns, 0
+	lendable, isSuspended := stats.Limit, 0
 	if stats.Suspended {
 		lendable, isSuspended = 0, 1
 	}

@@ -17,7 +17,9 @@ import (
 // The zero value is not ready: call Init.
 type Scheduler struct {
 	limits  Limits
-	permits int // how many may be out at present: those of limits, or none while it is suspended
+	most    int // how many may be out whatever limits say; 0 is no such bound
+	limit   int // what is left of the permits of limits under that
+	permits int // how many may be out at present: limit, or none while it is suspended
 	paused  bool
 
 	out     int // permits out, of all classes
@@ -86,6 +88,16 @@ func (s *Scheduler) Grow(delta int) {
 	}
 }
 
+// SetMost bounds how many permits may be out, High's reserve being of these then; 0 is no bound but the limit. What is out above it
+// stays out until it is released. The owner calls Next afterwards.
+func (s *Scheduler) SetMost(n int) {
+	s.most = n
+	s.arrange()
+}
+
+// Most returns what SetMost set, 0 if that is nothing.
+func (s *Scheduler) Most() int { return s.most }
+
 // Out returns how many permits are out.
 func (s *Scheduler) Out() int { return s.out }
 
@@ -103,7 +115,7 @@ func (s *Scheduler) room(rank int) bool {
 	if s.out >= s.permits {
 		return false
 	}
-	return rank == 0 || s.limits.Reserve == 0 || s.lower < max(1, s.limits.Permits-s.limits.Reserve)
+	return rank == 0 || s.limits.Reserve == 0 || s.lower < max(1, s.limit-s.limits.Reserve)
 }
 
 func (s *Scheduler) admit(rank int) {

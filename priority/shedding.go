@@ -320,7 +320,7 @@ func (s *Scheduler) comeBack() time.Duration {
 	if s.costs == nil || !s.costs.all.known() {
 		return 0
 	}
-	queue := s.costs.all.mean * float64(s.waiting+1) / float64(max(1, s.limits.Permits))
+	queue := s.costs.all.mean * float64(s.waiting+1) / float64(max(1, s.limit))
 	wait := max(time.Duration(min(queue, float64(time.Minute))), min(s.shedInterval(), time.Minute))
 	return wait + time.Duration(rand.Float64()/2*float64(wait))
 }

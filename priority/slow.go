@@ -42,7 +42,7 @@ func (s *Scheduler) slowRoom(now mono.Time) bool {
 }
 
 func (s *Scheduler) slowMost() int {
-	share, permits := cmp.Or(s.limits.SlowShare, DefaultSlowShare), s.limits.Permits
+	share, permits := cmp.Or(s.limits.SlowShare, DefaultSlowShare), s.limit
 	return max(1, permits/100*share+permits%100*share/100)
 }
 

@@ -48,7 +48,7 @@ func (s Stats) Class(c Class) ClassStats { return s.Classes[c.rank()] }
 
 // Stats returns the numbers of the instant.
 func (s *Scheduler) Stats() Stats {
-	stats := Stats{Limit: s.limits.Permits, InUse: s.out, Waiting: s.waiting}
+	stats := Stats{Limit: s.limit, InUse: s.out, Waiting: s.waiting}
 	for rank, class := range Classes() {
 		c := &s.classes[rank]
 		cs := ClassStats{

@@ -20,7 +20,11 @@ func (s *Scheduler) Suspended() bool { return s.paused }
 // arrange sets how many permits may be out at present. That a suspended scheduler has none is all that suspending it
 // takes: every way to a permit leads through the comparison with that number, and none becomes any longer.
 func (s *Scheduler) arrange() {
-	s.permits = s.limits.Permits
+	s.limit = s.limits.Permits
+	if s.most > 0 {
+		s.limit = min(s.limit, s.most)
+	}
+	s.permits = s.limit
 	if s.paused {
 		s.permits = 0
 	}

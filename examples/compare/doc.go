@@ -53,6 +53,9 @@
 //     that comes before its caller's deadline. failsafe-go and bohde/codel limit as many callers as there are connections.
 //   - J: two tenants, of which one has as many calls as it can make. Only poolsql reads their names.
 //   - K: statements of two lengths. Only poolsql reads their labels.
+//   - P: one pool and three workloads, one after the other: statements that need a processor, that wait, and that want the same
+//     row. The columns are sizes of the pool. It has no peers but itself; the best of the fixed sizes is what the limit
+//     that follows is held against. It makes a table, so on a server of its own.
 //
 // H runs once by default, as it has hundreds of samples of most things and takes minutes. The peers have no acquire
 // timeout, so their callers get a deadline.

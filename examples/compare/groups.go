@@ -21,6 +21,7 @@ func allGroups(l *lab) []group {
 		overloadGroup(l),
 		tenantsGroup(l),
 		slowGroup(l),
+		adaptiveGroup(l),
 	}
 	for i := range groups {
 		groups[i].limit = l.limit()

@@ -29,7 +29,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		"^H/ is what faults cost, ^[AB]/ is what a layer costs by itself")
 	rounds := flags.Int("rounds", 0, "how often every peer runs each experiment; 0 is 5 times, and once in H")
 	quick := flags.Bool("quick", false, "one round of tiny runs: shows that everything works, the numbers mean nothing")
-	plots := flags.String("plots", "", "draw what overload does over time, with and without Shedding, into this `folder`, and nothing else")
+	plots := flags.String("plots", "", "draw what overload does over time, with and without Shedding, and what AdaptiveLimit does, into this `folder`, and "+
+		"nothing else; with -run, only those whose name matches: overload, adaptive")
 	dsn := flags.String("dsn", "", "PostgreSQL to measure on; one is started if empty")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -48,12 +49,17 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		return fmt.Errorf("-run: %w", err)
 	}
 
-	if *plots != "" {
-		return drawOverload(ctx, *plots, *quick)
-	}
-
 	l := &lab{quick: *quick, dsn: *dsn}
 	defer func() { err = errors.Join(err, program.LeftBehind(l.close())) }()
+	if *plots != "" {
+		if match.MatchString("overload") {
+			err = drawOverload(ctx, *plots, *quick)
+		}
+		if err == nil && match.MatchString("adaptive") {
+			err = drawAdaptive(ctx, l, *plots)
+		}
+		return err
+	}
 	chosen := choose(allGroups(l), match)
 	if len(chosen) == 0 {
 		return fmt.Errorf("-run %q matches none of %v", *pattern, experimentNames(allGroups(l)))

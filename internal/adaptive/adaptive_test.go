@@ -1,0 +1,48 @@
+package adaptive_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/poolsql/poolsql/internal/adaptive"
+)
+
+const most = 100
+
+// TestLimitReachesTheBestFixedOne holds throughput between 20 and 40 s after the start, and after a change of the database's capacity,
+// against that of the best fixed limit.
+func TestLimitReachesTheBestFixedOne(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		before, after law
+	}{
+		{"CPU-bound, cores taken away", cpuBound(16, 5*time.Millisecond), cpuBound(4, 5*time.Millisecond)},
+		{"CPU-bound, cores added", cpuBound(4, 5*time.Millisecond), cpuBound(32, 5*time.Millisecond)},
+		{"lock-bound, more contention", lockBound(24, 5*time.Millisecond), lockBound(4, 5*time.Millisecond)},
+		{"lock-bound, less contention", lockBound(3, 5*time.Millisecond), lockBound(24, 5*time.Millisecond)},
+		{"latency-bound, slower", latencyBound(10 * time.Millisecond), latencyBound(40 * time.Millisecond)},
+		{"latency-bound, faster", latencyBound(40 * time.Millisecond), latencyBound(10 * time.Millisecond)},
+		{"latency-bound to CPU-bound", latencyBound(10 * time.Millisecond), cpuBound(4, 2*time.Millisecond)},
+		{"CPU-bound to latency-bound", cpuBound(4, 2*time.Millisecond), latencyBound(10 * time.Millisecond)},
+		{"latency-bound to lock-bound", latencyBound(10 * time.Millisecond), lockBound(8, 5*time.Millisecond)},
+		{"lock-bound to latency-bound", lockBound(4, 5*time.Millisecond), latencyBound(20 * time.Millisecond)},
+	} {
+		for _, spread := range []float64{0.1, 0.5} {
+			for seed := range uint64(5) {
+				w := newWorld(c.before, seed)
+				w.spread = spread
+				l := adaptive.New(adaptive.Bounds{Min: 1, Max: most}, w.now)
+				for _, phase := range []law{c.before, c.after} {
+					w.law = phase
+					w.run(l, 20*time.Second)
+					got := w.run(l, 20*time.Second)
+					want, at := best(phase, most)
+					if got < 0.95*want {
+						t.Errorf("%s, spread %v, seed %d: %.0f a second, which is %.2f of %.0f with a fixed limit of %d; limits %v",
+							c.name, spread, seed, got, got/want, want, at, w.limits)
+					}
+				}
+			}
+		}
+	}
+}
