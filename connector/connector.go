@@ -29,11 +29,12 @@ type Connector struct {
 	checkins  pooldriver.Checkins
 	watch     watch
 	bouncer   bouncer
-	warming   atomic.Int32 // Warmups under way
-	routes    *routes      // nil where there are none
-	isRoute   bool         // it is the pool of a route of another connector, whose observers it has
-	replica   bool         // it is a route to a replica
-	suspected func()       // of a route's pool: called when its connections are suspect; nil otherwise
+	console   atomic.Pointer[PgBouncerStats] // what was noted last; what it points to does not change
+	warming   atomic.Int32                   // Warmups under way
+	routes    *routes                        // nil where there are none
+	isRoute   bool                           // it is the pool of a route of another connector, whose observers it has
+	replica   bool                           // it is a route to a replica
+	suspected func()                         // of a route's pool: called when its connections are suspect; nil otherwise
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
 	// to add, and never together with another lock.

@@ -16,8 +16,10 @@ type RouteStatus struct {
 	// Pool is its pool, with its own Stats, Connections, Reset and so on. What is done to the connector as a whole (Close, Drain,
 	// Suspend, Resume, Quiesce, Reset, Clear, Warmup, Reconfigure) is done to it as well.
 	Pool *Connector
-	// Served counts the bindings that it was chosen for.
-	Served uint64
+	// ByName says that it serves only what asks for it by name.
+	ByName bool
+	// Served counts the bindings that it was chosen for, Ejections how often it was ejected.
+	Served, Ejections uint64
 	// Serves reports whether it would be chosen now for a read; Why says why not, if it would not.
 	Serves bool
 	Why    string
@@ -39,7 +41,7 @@ func (c *Connector) Routes() []RouteStatus {
 	list := make([]RouteStatus, len(c.routes.all))
 	for i, rt := range c.routes.all {
 		h := rt.health.Load()
-		s := RouteStatus{Name: rt.name, Pool: rt.pool, Served: rt.served.Load(), Lag: h.lag}
+		s := RouteStatus{Name: rt.name, Pool: rt.pool, ByName: rt.byName, Served: rt.served.Load(), Ejections: rt.outs.Load(), Lag: h.lag}
 		if !rt.byName {
 			s.Why = h.fault(rt, cfg, 0, mono.Now())
 		}

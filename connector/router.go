@@ -22,6 +22,7 @@ type routes struct {
 	connector *Connector
 	all       []*route
 	prober    prober
+	fallbacks [NumFallbacks]atomic.Uint64
 	writes    textSet       // texts that the classifier took for reads, and a server refused
 	done      chan struct{} // closed when, after the end, nothing of them is left
 	end       sync.Once
@@ -36,11 +37,13 @@ type route struct {
 
 	served atomic.Uint64 // how many bindings it was chosen for
 	cost   atomic.Uint64 // how long a lending takes of late, in ns, as a float64
+	outs   atomic.Uint64 // how often it was ejected
 	health atomic.Pointer[routeHealth]
 	mu     sync.Mutex // for who changes health
 
 	released uint64        // as of the last round, for the prober
 	used     time.Duration // the same
+	behind   bool          // it was told of that it is too far behind; of the prober
 }
 
 // routeHealth is what is known of a route at one time. It does not change.
@@ -132,6 +135,7 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 	if cfg.ReplicasOnly && req.Wrote() == 0 {
 		return h, nil, false, &NoRouteError{Pool: cfg.Name, Why: rs.faults(cfg), Err: last}
 	}
+	rs.fellBack(cfg, req.Wrote() != 0, last != nil)
 	h, err = r.Acquire(ctx, req)
 	return h, r.source, false, err
 }
@@ -314,6 +318,7 @@ func (rt *route) eject(why error) {
 		h.err = redact(why)
 	})
 	if out {
+		rt.outs.Add(1)
 		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteOut, Err: why})
 	}
 	if rt.asked && !rt.byName {
@@ -321,8 +326,8 @@ func (rt *route) eject(why error) {
 	}
 }
 
-// admit notes what the prober has learned of a route that answers.
-func (rt *route) admit(learn func(*routeHealth)) {
+// admit notes what the prober has learned of a route that answers, and tells if that changes whether it is chosen.
+func (rt *route) admit(limit time.Duration, learn func(*routeHealth)) {
 	was := rt.health.Load()
 	rt.change(func(h *routeHealth) {
 		learn(h)
@@ -332,9 +337,16 @@ func (rt *route) admit(learn func(*routeHealth)) {
 		}
 		h.ejected, h.err = 0, nil
 	})
-	if was.ejected != 0 {
+	back := was.ejected != 0
+	lag := rt.health.Load().lag
+	late := limit > 0 && lag > limit
+	switch {
+	case late && (back || !rt.behind):
+		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteBehind, Duration: lag})
+	case !late && (back || rt.behind):
 		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteBack})
 	}
+	rt.behind = late
 }
 
 // change replaces what is known of the route by a changed copy, and reports whether that ejected it.

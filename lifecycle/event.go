@@ -51,6 +51,9 @@ const (
 	KindCoalesced                      // an operation was shared by several callers: Context, Class, Label, Tenant, Duration, Count is how many they are, Code
 	KindRouteOut                       // a route is not chosen at present: Err is why
 	KindRouteBack                      // it is chosen again
+	KindRouteBehind                    // a route is not chosen at present, because it is behind: Duration is how far
+	KindOverload                       // a class became overloaded: Class, Code is "on" or, if nobody is turned away for it, "dry-run"
+	KindRelief                         // it is overloaded no more: Class, Code, Duration is for how long it was, Count is how many were, or would have been, shed
 	numKinds
 )
 
@@ -59,7 +62,7 @@ var kindNames = [numKinds]string{
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
 	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler", "coalesced",
-	"route-out", "route-back",
+	"route-out", "route-back", "route-behind", "overload", "relief",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".

@@ -113,6 +113,7 @@ type Scheduler struct {
 	strict   bool      // whether there are rules for who may have a free permit beyond the classes
 	slowHeld int       // permits that slow calls hold
 	quickAt  mono.Time // when one that is not slow was last granted; 0 is never
+	turns    []Turn    // what Turns has not told yet, one for each class at most
 
 	alarm   *time.Timer // nil until MaxWait made somebody's wait finite
 	alarmAt mono.Time   // when it rings: no later than the oldest waiter expires; 0 when it is not set
@@ -349,7 +350,11 @@ func (s *Scheduler) depart(w *Waiter) {
 	w.older, w.newer = nil, nil
 	s.waiting--
 	if s.shed != nil {
-		s.shed.vigils[w.class.rank()].depart(w)
+		v := &s.shed.vigils[w.class.rank()]
+		v.depart(w)
+		if v.overloaded && v.oldest == nil {
+			s.arm() // for the end of it, if nobody comes any more
+		}
 	}
 }
 
@@ -492,6 +497,7 @@ func (s *Scheduler) Expire(now Time, b *Batch) {
 			s.refuse(w, Timeout, nil, b)
 		}
 	}
+	s.calm(now)
 	s.arm()
 }
 
@@ -512,15 +518,17 @@ func (s *Scheduler) arm() {
 	s.alarm.Reset(wait)
 }
 
-// alarmDue returns when the alarm is to ring: when the oldest waiter expires, or when slow calls may have more than their
-// share, if that is earlier; 0 is never.
+// alarmDue returns when the alarm is to ring: when the oldest waiter expires, when slow calls may have more than their
+// share, or when overload has to be over, whichever is first; 0 is never.
 func (s *Scheduler) alarmDue() mono.Time {
-	var at mono.Time
+	at := s.calmAt()
 	if s.oldest == nil {
-		return 0
+		return at
 	}
 	if s.limits.MaxWait > 0 {
-		at = s.oldest.since.Add(s.limits.MaxWait)
+		if due := s.oldest.since.Add(s.limits.MaxWait); at == 0 || due < at {
+			at = due
+		}
 	}
 	if s.limits.SlowAfter > 0 && s.quickAt != 0 && s.slowWaits() {
 		if due := s.slowAt(); (at == 0 || due < at) && due > mono.Now() {

@@ -98,6 +98,8 @@ type vigil struct {
 	overloaded     bool
 	limit          time.Duration // the age to be turned away at; drawn anew for each
 	came, shed     int           // in this interval
+	since          mono.Time     // when it became overloaded; 0 if it is not
+	before         uint64        // what it had turned away by then
 	would          [numReasons]uint64
 }
 
@@ -106,6 +108,7 @@ func (s *Scheduler) setShedding(mode Shedding) {
 	if mode == ShedOff {
 		for rank := range s.classes {
 			s.classes[rank].newestFirst = false
+			s.relieve(rank)
 		}
 		s.shed = nil
 		return
@@ -216,8 +219,12 @@ func (s *Scheduler) observe(rank int, now mono.Time) {
 		return
 	}
 	long := delay == 0 && now.Sub(v.ends) > s.shedInterval() // since anything happened
+	was := v.overloaded
 	v.overloaded = v.least > target || v.shed*stillShed > v.came && !long
 	s.classes[rank].newestFirst = v.overloaded && s.shed.on
+	if v.overloaded != was {
+		s.turn(rank, now)
+	}
 	v.begin(now, s.shedInterval())
 	v.limit = jitter(time.Duration(shedAfter[rank]) * target)
 }
