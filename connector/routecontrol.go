@@ -27,6 +27,8 @@ type RouteStatus struct {
 	// time such that it has all that was committed on the primary before. FreshAt is zero if that is not known.
 	Lag     time.Duration
 	FreshAt time.Time
+	// SameServer says that it leads to the primary's own server, and so is never behind.
+	SameServer bool
 	// EjectedUntil is until when it is left alone, zero if it is not. A replica is asked then, and chosen again when it answers.
 	EjectedUntil time.Time
 }
@@ -41,7 +43,7 @@ func (c *Connector) Routes() []RouteStatus {
 	list := make([]RouteStatus, len(c.routes.all))
 	for i, rt := range c.routes.all {
 		h := rt.health.Load()
-		s := RouteStatus{Name: rt.name, Pool: rt.pool, ByName: rt.byName, Served: rt.served.Load(), Ejections: rt.outs.Load(), Lag: h.lag}
+		s := RouteStatus{Name: rt.name, Pool: rt.pool, ByName: rt.byName, Served: rt.served.Load(), Ejections: rt.outs.Load(), Lag: h.lag, SameServer: h.same}
 		if !rt.byName {
 			s.Why = h.fault(rt, cfg, 0, mono.Now())
 		}
