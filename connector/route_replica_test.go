@@ -138,7 +138,7 @@ func TestReadsGoToAReplicaAndSeeWhatTheyWrote(t *testing.T) {
 
 func TestAReplicaThatIsBehindIsNotChosen(t *testing.T) {
 	testdb.NoLeaks(t)
-	pair, db, c, _ := withReplica(t, func(cfg *connector.Config) { cfg.MaxReplicaLag = 300 * time.Millisecond })
+	pair, db, c, told := withReplica(t, func(cfg *connector.Config) { cfg.MaxReplicaLag = 300 * time.Millisecond })
 	ctx := t.Context()
 	read := priority.WithReadOnly(ctx)
 	exec(t, db, ctx, "create table notes (n int)")
