@@ -20,6 +20,8 @@ type RouteStatus struct {
 	ByName bool
 	// Served counts the bindings that it was chosen for, Ejections how often it was ejected.
 	Served, Ejections uint64
+	// Known says that its server was asked since reads come, and so that Serves means something.
+	Known bool
 	// Serves reports whether it would be chosen now for a read; Why says why not, if it would not.
 	Serves bool
 	Why    string
@@ -44,6 +46,7 @@ func (c *Connector) Routes() []RouteStatus {
 	for i, rt := range c.routes.all {
 		h := rt.health.Load()
 		s := RouteStatus{Name: rt.name, Pool: rt.pool, ByName: rt.byName, Served: rt.served.Load(), Ejections: rt.outs.Load(), Lag: h.lag, SameServer: h.same}
+		s.Known = h.known || h.ejected != 0 || !rt.asked
 		if !rt.byName {
 			s.Why = h.fault(rt, cfg, 0, mono.Now())
 		}

@@ -72,7 +72,7 @@ var featureMetrics = map[metricID]Metric{
 	idRouteServing: {
 		Name: "poolsql.route.serving", Prometheus: "poolsql_route_serving",
 		Kind: Gauge, Unit: "{route}",
-		Description: "1 if the route would be chosen for a read, 0 while it is ejected, too far behind, or has not answered yet.",
+		Description: "1 if the route would be chosen for a read, 0 while it is ejected or too far behind; absent before anybody reads.",
 		Attributes:  []string{keyPool, keyRoute},
 	},
 	idRouteLag: {

@@ -84,7 +84,9 @@ func (s *source) routed(e emitter, stats *connector.Stats) {
 	}
 	for i, r := range s.pool.Routes() {
 		e.integer(idRouteAcquisitions, f.routes[i], int64(r.Served))
-		e.integer(idRouteServing, f.routes[i], oneIf(r.Serves))
+		if r.Known {
+			e.integer(idRouteServing, f.routes[i], oneIf(r.Serves))
+		}
 		e.integer(idRouteEjections, f.routes[i], int64(r.Ejections))
 		if !r.FreshAt.IsZero() || r.SameServer { // else nobody knows
 			e.floating(idRouteLag, f.routes[i], r.Lag.Seconds())
