@@ -37,9 +37,10 @@ function drawRoutes(tick) {
     setText(tr.cells[0], r.name);
     setClass(tr.pill, 'pill small ' + level);
     setText(tr.pill, `${sign} ${word}`);
-    setText(tr.why, r.why || '');
-    tr.why.hidden = !r.why;
-    setText(tr.cells[2], r.lag === null ? '–' : r.lag < 1 ? 'nothing' : span(r.lag));
+    const why = (r.why || '').replace(/^ejected: /, '');
+    setText(tr.why, why);
+    tr.why.hidden = !why;
+    setText(tr.cells[2], r.lag === null || r.ejected ? '–' : r.lag < 1 ? 'nothing' : span(r.lag));
     setClass(tr.cells[2], 'right lag' + (r.why && r.why.startsWith('is behind') ? ' alarm' : ''));
     const of = r.primary ? (t) => t.classes.reduce((sum, c) => sum + c.served, 0) : (t) => (t.routes.find((o) => o.name === r.name) || r).served;
     setText(tr.cells[3], aSecond(perSecond(of)));
