@@ -29,7 +29,8 @@ type Connector struct {
 	checkins  pooldriver.Checkins
 	watch     watch
 	bouncer   bouncer
-	warming   atomic.Int32 // Warmups under way
+	console   atomic.Pointer[PgBouncerStats] // what was noted last; what it points to does not change
+	warming   atomic.Int32                   // Warmups under way
 	plans     planner
 	routes    *routes // nil where there are none
 	isRoute   bool    // it is the pool of a route of another connector, whose observers it has

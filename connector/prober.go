@@ -217,7 +217,7 @@ func (p *prober) learn(rt *route, server *probed) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errNoPlace) && limit == 0: // it lives, and that is all that is asked of it
-		rt.admit(func(h *routeHealth) { h.same, h.fresh, h.lag = false, 0, 0 })
+		rt.admit(limit, func(h *routeHealth) { h.same, h.fresh, h.lag = false, 0, 0 })
 		return
 	default:
 		rt.eject(err)
@@ -228,7 +228,7 @@ func (p *prober) learn(rt *route, server *probed) {
 		rt.eject(errors.New("is no standby of the primary: it accepts writes of its own"))
 		return
 	}
-	rt.admit(func(h *routeHealth) {
+	rt.admit(limit, func(h *routeHealth) {
 		h.same = same
 		if !w.standby || len(p.marks) == 0 {
 			h.lag = 0

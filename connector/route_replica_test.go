@@ -40,7 +40,8 @@ type recorded struct {
 }
 
 func (r *recorded) Observe(e lifecycle.Event) {
-	if e.Kind == lifecycle.KindRouteOut || e.Kind == lifecycle.KindRouteBack {
+	switch e.Kind {
+	case lifecycle.KindRouteOut, lifecycle.KindRouteBack, lifecycle.KindRouteBehind:
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.events = append(r.events, e)
@@ -139,7 +140,7 @@ func TestReadsGoToAReplicaAndSeeWhatTheyWrote(t *testing.T) {
 func TestAReplicaThatIsBehindIsNotChosen(t *testing.T) {
 	t.Parallel()
 	testdb.NoLeaksInParallel(t)
-	pair, db, c, _ := withReplica(t, func(cfg *connector.Config) { cfg.MaxReplicaLag = 300 * time.Millisecond })
+	pair, db, c, told := withReplica(t, func(cfg *connector.Config) { cfg.MaxReplicaLag = 300 * time.Millisecond })
 	ctx := t.Context()
 	read := priority.WithReadOnly(ctx)
 	exec(t, db, ctx, "create table notes (n int)")
@@ -162,6 +163,15 @@ func TestAReplicaThatIsBehindIsNotChosen(t *testing.T) {
 	}
 	pause("resume")
 	eventually(t, "the replica serves again", func() bool { return serverOf(t, db, read) == "replica" })
+	if k := told.kinds(); len(k) != 2 || k[0] != lifecycle.KindRouteBehind || k[1] != lifecycle.KindRouteBack {
+		t.Errorf("it was told %v, want that it is behind, and back", k)
+	}
+	if n := c.Stats().FallbackCount[connector.FallbackUnfit]; n == 0 {
+		t.Error("no read was counted that fell back to the primary")
+	}
+	if s := c.Routes()[0]; s.Ejections != 0 {
+		t.Errorf("ejected %d times for being behind", s.Ejections)
+	}
 }
 
 func TestASickReplicaIsLeftAloneAndComesBack(t *testing.T) {
@@ -195,7 +205,7 @@ func TestASickReplicaIsLeftAloneAndComesBack(t *testing.T) {
 	}
 	eventually(t, "reads go to the primary", func() bool { return serverOf(t, db, read) == "primary" })
 	eventually(t, "it is told", func() bool { k := told.kinds(); return len(k) > 0 && k[0] == lifecycle.KindRouteOut })
-	if s := c.Routes()[0]; s.Serves || s.Why == "" || s.EjectedUntil.IsZero() {
+	if s := c.Routes()[0]; s.Serves || s.Why == "" || s.EjectedUntil.IsZero() || s.Ejections == 0 {
 		t.Errorf("the replica: %+v", s)
 	}
 	if err := pair.Standby().Restart(ctx, testdb.Fast); err != nil {

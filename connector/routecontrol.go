@@ -17,8 +17,12 @@ type RouteStatus struct {
 	// Pool is its pool, with its own Stats, Connections, Reset and so on. What is done to the connector as a whole (Close, Drain,
 	// Suspend, Resume, Quiesce, Reset, Clear, Warmup, Reconfigure) is done to it as well.
 	Pool *Connector
-	// Served counts the bindings that it was chosen for.
-	Served uint64
+	// ByName says that it serves only what asks for it by name.
+	ByName bool
+	// Served counts the bindings that it was chosen for, Ejections how often it was ejected.
+	Served, Ejections uint64
+	// Known says that its server was asked since reads come, and so that Serves means something.
+	Known bool
 	// Serves reports whether it would be chosen now for a read; Why says why not, if it would not.
 	Serves bool
 	Why    string
@@ -26,6 +30,8 @@ type RouteStatus struct {
 	// time such that it has all that was committed on the primary before. FreshAt is zero if that is not known.
 	Lag     time.Duration
 	FreshAt time.Time
+	// SameServer says that it leads to the primary's own server, and so is never behind.
+	SameServer bool
 	// EjectedUntil is until when it is left alone, zero if it is not. A replica is asked then, and chosen again when it answers.
 	EjectedUntil time.Time
 }
@@ -40,7 +46,8 @@ func (c *Connector) Routes() []RouteStatus {
 	list := make([]RouteStatus, len(c.routes.all))
 	for i, rt := range c.routes.all {
 		h := rt.health.Load()
-		s := RouteStatus{Name: rt.name, Pool: rt.pool, Served: rt.served.Load(), Lag: h.lag}
+		s := RouteStatus{Name: rt.name, Pool: rt.pool, ByName: rt.byName, Served: rt.served.Load(), Ejections: rt.outs.Load(), Lag: h.lag, SameServer: h.same}
+		s.Known = h.known || h.ejected != 0 || !rt.asked
 		if !rt.byName {
 			s.Why = h.fault(rt, cfg, 0, mono.Now())
 		}

@@ -87,6 +87,7 @@ func (rt *route) eject(why error) {
 		h.err = redact(why)
 	})
 	if out {
+		rt.outs.Add(1)
 		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteOut, Err: why})
 	}
 	if rt.asked && !rt.byName {
@@ -94,8 +95,8 @@ func (rt *route) eject(why error) {
 	}
 }
 
-// admit notes what the prober has learned of a route that answers.
-func (rt *route) admit(learn func(*routeHealth)) {
+// admit notes what the prober has learned of a route that answers, and tells if that changes whether it is chosen.
+func (rt *route) admit(limit time.Duration, learn func(*routeHealth)) {
 	was := rt.health.Load()
 	rt.change(func(h *routeHealth) {
 		learn(h)
@@ -105,9 +106,16 @@ func (rt *route) admit(learn func(*routeHealth)) {
 		}
 		h.ejected, h.err = 0, nil
 	})
-	if was.ejected != 0 {
+	back := was.ejected != 0
+	lag := rt.health.Load().lag
+	late := limit > 0 && lag > limit
+	switch {
+	case late && (back || !rt.behind):
+		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteBehind, Duration: lag})
+	case !late && (back || rt.behind):
 		rt.pool.Tell(lifecycle.Event{Kind: lifecycle.KindRouteBack})
 	}
+	rt.behind = late
 }
 
 // change replaces what is known of the route by a changed copy, and reports whether that ejected it.

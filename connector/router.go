@@ -67,6 +67,7 @@ func (r routed) Route(ctx context.Context, req *lifecycle.Request, call pooldriv
 	if cfg.ReplicasOnly && req.Wrote() == 0 {
 		return h, nil, false, &NoRouteError{Pool: cfg.Name, Why: rs.faults(cfg), Err: last}
 	}
+	rs.fellBack(cfg, req.Wrote() != 0, last != nil)
 	h, err = r.Acquire(ctx, req)
 	return h, r.source, false, err
 }

@@ -12,6 +12,7 @@ type routes struct {
 	connector *Connector
 	all       []*route
 	prober    prober
+	fallbacks [NumFallbacks]atomic.Uint64
 	writes    textSet       // texts that the classifier took for reads, and a server refused
 	done      chan struct{} // closed when, after the end, nothing of them is left
 	end       sync.Once
@@ -26,11 +27,13 @@ type route struct {
 
 	served atomic.Uint64 // how many bindings it was chosen for
 	cost   atomic.Uint64 // how long a lending takes of late, in ns, as a float64
+	outs   atomic.Uint64 // how often it was ejected
 	health atomic.Pointer[routeHealth]
 	mu     sync.Mutex // for who changes health
 
 	released uint64        // as of the last round, for the prober
 	used     time.Duration // the same
+	behind   bool          // it was told of that it is too far behind; of the prober
 }
 
 // newRoutes makes the routes of a resolved configuration, nil if there are none.

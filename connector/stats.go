@@ -52,17 +52,32 @@ type Stats struct {
 	// StatementHits and StatementMisses count look-ups of prepared statements on the connections, StatementEvictions those
 	// that had to go for others.
 	StatementHits, StatementMisses, StatementEvictions uint64
+	// StatementInvalidations counts those that were dropped because the server did not have them any more, or refused to run
+	// them: after DDL, DISCARD ALL or DEALLOCATE. PreparedStatements is how many the connections have at present.
+	StatementInvalidations uint64
+	PreparedStatements     int
 
 	// CoalescedCount counts calls that were answered by an execution which another call had begun; ExecutionCount those
 	// executions that were begun for calls that share, which QueryCount has too; UncoalescedCount calls that asked to share
-	// and ran by themselves. CoalesceWaiting is how many wait for an execution at present: Waiting has these executions, if
+	// and ran by themselves, CoalesceRefusedCount those that failed instead, at a cap. CoalesceWaiting is how many wait for an execution at present: Waiting has these executions, if
 	// they wait for a connection, and not the calls.
-	CoalescedCount, ExecutionCount, UncoalescedCount uint64
-	CoalesceWaiting                                  int
+	CoalescedCount, ExecutionCount, UncoalescedCount, CoalesceRefusedCount uint64
+	CoalesceWaiting                                                        int
 
 	// AffinityLooks counts bindings of callers with an affinity key, AffinityHits those that got the connection that served the key
 	// last.
 	AffinityLooks, AffinityHits uint64
+
+	// SlowConns is how many connections calls with slow labels hold, SlowShareConns how many are theirs; what they hold beyond that
+	// they have borrowed. Both are 0 without Config.SlowThreshold.
+	SlowConns, SlowShareConns int
+	// TenantHeldBack is how many of those who wait do so because their tenant holds Config.TenantMaxConns.
+	TenantHeldBack int
+
+	// FallbackCount counts reads that a route was to serve and the connector's own connections did, by why: Routes has the rest.
+	FallbackCount [NumFallbacks]uint64
+	// PgBouncer is what its console said last, nil if nobody has told: see [Connector.NotePgBouncer].
+	PgBouncer *PgBouncerStats
 
 	// ConnectFailure is why connections cannot be opened at present, nil when they can.
 	ConnectFailure error
@@ -90,9 +105,16 @@ func (c *Connector) Stats() Stats {
 		WaitTime: p.WaitTime, UseTime: p.UseTime, QueryTime: max(0, p.UseTime-ops.Thought), ConnectTime: p.CreateTime,
 		StatementHits: ops.StatementHits, StatementMisses: ops.StatementMisses, StatementEvictions: ops.StatementEvictions,
 		CoalescedCount: shared.Coalesced, ExecutionCount: shared.Executions, UncoalescedCount: shared.Alone,
-		CoalesceWaiting: shared.Waiting,
-		AffinityLooks:   p.AffinityLooks, AffinityHits: p.AffinityHits,
+		StatementInvalidations: ops.StatementInvalidations, PreparedStatements: ops.Prepared,
+		CoalesceWaiting: shared.Waiting, CoalesceRefusedCount: shared.Refused,
+		SlowConns: p.SlowHeld, SlowShareConns: p.SlowShare, TenantHeldBack: p.HeldBack, PgBouncer: c.console.Load(),
+		AffinityLooks: p.AffinityLooks, AffinityHits: p.AffinityHits,
 		ConnectFailure: p.Failure, Classes: p.Classes,
+	}
+	if c.routes != nil {
+		for i := range s.FallbackCount {
+			s.FallbackCount[i] = c.routes.fallbacks[i].Load()
+		}
 	}
 	if s.ConnectFailure != nil {
 		s.ConnectFailure = redact(s.ConnectFailure)
@@ -144,6 +166,7 @@ func (c *Connector) operations() pooldriver.ConnStats {
 		if r.Value != nil && !r.Value.Counted {
 			s := r.Value.Stats(false, 0, time.Time{})
 			add(&sum, &s)
+			sum.Prepared += s.Prepared
 		}
 	}
 	return sum
@@ -157,6 +180,7 @@ func add(total, s *pooldriver.ConnStats) {
 	total.StatementHits += s.StatementHits
 	total.StatementMisses += s.StatementMisses
 	total.StatementEvictions += s.StatementEvictions
+	total.StatementInvalidations += s.StatementInvalidations
 }
 
 // ConnInfo is what is known of one physical connection at one instant.

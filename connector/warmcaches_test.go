@@ -219,6 +219,9 @@ func TestAPreparedStatementOutlivesAChangeOfItsTable(t *testing.T) {
 			t.Errorf("after %q: %d columns, want %d", change, got, want+1)
 		}
 	}
+	if s := c.Stats(); s.StatementInvalidations == 0 || s.StatementInvalidations > 3 || s.PreparedStatements != c.Connections()[0].Prepared {
+		t.Errorf("%d statements invalidated by three changes, %d prepared", s.StatementInvalidations, s.PreparedStatements)
+	}
 	if s := c.Stats(); s.ErrorCount != 0 || s.NewConnsCount != 1 {
 		t.Errorf("%d errors, %d connections", s.ErrorCount, s.NewConnsCount)
 	}

@@ -12,8 +12,8 @@ type stmtCache struct {
 	entries  map[string]*list.Element // of *prepared, by the statement's text
 	order    list.List
 
-	hits, misses, evictions atomic.Uint64
-	size                    atomic.Int64
+	hits, misses, evictions, invalidations atomic.Uint64
+	size                                   atomic.Int64
 }
 
 // get returns what was prepared for sql, nil if nothing was, and counts.

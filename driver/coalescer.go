@@ -29,8 +29,9 @@ type Coalescer struct {
 // CoalescerStats are the numbers of a [Coalescer]. The counters count from the start.
 type CoalescerStats struct {
 	// Executions counts those that were begun for calls that share, Coalesced the calls that were answered without one of
-	// their own. Alone counts calls that were to share, and ran by themselves all the same.
-	Executions, Coalesced, Alone uint64
+	// their own. Alone counts calls that were to share, and ran by themselves all the same; Refused those that
+	// failed instead, at a cap.
+	Executions, Coalesced, Alone, Refused uint64
 	// Waiting is how many calls wait for an execution at present, Keys how many different ones.
 	Waiting, Keys int
 }
@@ -312,6 +313,13 @@ func (c *Coalescer) ranAlone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stats.Alone++
+}
+
+// refused counts a call that was to share, could not, and fails for it.
+func (c *Coalescer) refused() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stats.Refused++
 }
 
 const noSize = math.MaxInt // what no result may be that cannot be shared at all

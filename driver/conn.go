@@ -273,9 +273,10 @@ type ConnStats struct {
 	// Doing is what the holder does.
 	Doing Doing
 	// StatementHits and StatementMisses count look-ups of prepared statements, StatementEvictions those that had to go for
-	// others; Prepared is how many are prepared.
-	StatementHits, StatementMisses, StatementEvictions uint64
-	Prepared                                           int
+	// others, StatementInvalidations those that the server did not have any more, or refused to run; Prepared is how many are
+	// prepared.
+	StatementHits, StatementMisses, StatementEvictions, StatementInvalidations uint64
+	Prepared                                                                   int
 }
 
 // Stats returns the connection's numbers. held says in which lending it is and since when, if it is held. Safe for
@@ -284,7 +285,8 @@ func (c *Conn) Stats(held bool, epoch uint64, since time.Time) ConnStats {
 	s := ConnStats{
 		PID: c.pid, Extra: c.extra.Load(), Thought: time.Duration(c.thought.Load()), Errors: c.errors.Load(),
 		StatementHits: c.stmts.hits.Load(), StatementMisses: c.stmts.misses.Load(),
-		StatementEvictions: c.stmts.evictions.Load(), Prepared: int(c.stmts.size.Load()),
+		StatementEvictions: c.stmts.evictions.Load(), StatementInvalidations: c.stmts.invalidations.Load(),
+		Prepared: int(c.stmts.size.Load()),
 	}
 	if !held {
 		return s

@@ -89,6 +89,7 @@ func (c *Conn) reset() error {
 
 // forgetAll drops what was prepared, here and in pgx, which makes a round trip of it.
 func (c *Conn) forgetAll() error {
+	c.stmts.invalidations.Add(uint64(c.stmts.size.Load()))
 	c.stmts.closeAll()
 	ctx, cancel := context.WithTimeout(context.Background(), c.opts.EndTimeout)
 	defer cancel()

@@ -132,6 +132,7 @@ func (s *Session) readOf(
 // capped has a call run by itself, or fail.
 func (c *Coalescer) capped(o *priority.Options, who *caller, why error, most int) (driver.Rows, bool, error) {
 	if who.want.AtCap == priority.Refuse {
+		c.refused()
 		return nil, true, &CoalescingError{Label: o.Label, Max: most, Err: why}
 	}
 	c.ranAlone()

@@ -339,6 +339,9 @@ func TestWhoComesWhenEnoughShareRunsByItselfOrFails(t *testing.T) {
 		if !errors.As(a.err, &refused) || !errors.Is(a.err, poolsql.ErrTooManySharers) || refused.Max != 2 || refused.Label != "page" || a.took != 0 {
 			s.Errorf("got %v after %s", a.err, a.took)
 		}
+		if n := s.c.Stats().CoalesceRefusedCount; n != 1 {
+			s.Errorf("%d are counted as refused", n)
+		}
 		s.expect(first, 1, time.Second)
 		s.expect(alone, 2, time.Second)
 		s.expect(second, 3, 1900*time.Millisecond)

@@ -105,6 +105,7 @@ func (c *Conn) forget(ctx context.Context, query string) error {
 		return err
 	}
 	c.stmts.drop(query)
+	c.stmts.invalidations.Add(1)
 	return nil
 }
 

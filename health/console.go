@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/connector/pgbouncer"
 )
 
@@ -66,6 +67,11 @@ func (m *Monitor) askConsole() {
 		}
 	}
 	console.MaxWaitMs = millis(console.maxWait)
+	m.pool.NotePgBouncer(connector.PgBouncerStats{
+		At: console.At, Up: err == nil, ClientsActive: console.ClientsActive, ClientsWaiting: console.ClientsWaiting,
+		MaxWait: console.maxWait, ServersActive: console.ServersActive, ServersIdle: console.ServersIdle,
+		ServersOther: console.Servers - console.ServersActive - console.ServersIdle,
+	})
 	m.mu.Lock()
 	m.console = console
 	m.mu.Unlock()

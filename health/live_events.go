@@ -91,7 +91,8 @@ type ownEvents struct {
 
 // Observe implements [lifecycle.Observer].
 func (o ownEvents) Observe(e lifecycle.Event) {
-	if e.Pool == o.pool || e.Kind == lifecycle.KindRouteOut || e.Kind == lifecycle.KindRouteBack {
+	if e.Pool == o.pool || e.Kind == lifecycle.KindRouteOut || e.Kind == lifecycle.KindRouteBack ||
+		e.Kind == lifecycle.KindRouteBehind {
 		o.eventLog.Observe(e)
 	}
 }
@@ -170,6 +171,9 @@ var eventNames = map[lifecycle.Kind]string{
 	lifecycle.KindRouteOut:       "route out",
 	lifecycle.KindRouteBack:      "route back",
 	lifecycle.KindLimit:          "limit",
+	lifecycle.KindRouteBehind:    "route behind",
+	lifecycle.KindOverload:       "overloaded",
+	lifecycle.KindRelief:         "overload over",
 }
 
 // isRoutine reports whether connections end for this reason on every good day.
@@ -198,8 +202,13 @@ func eventLevel(e *lifecycle.Event) string {
 		return "bad"
 	case lifecycle.KindInvalid, lifecycle.KindDestroyError, lifecycle.KindReleaseUnknown, lifecycle.KindError,
 		lifecycle.KindNested, lifecycle.KindSuspended, lifecycle.KindRetired, lifecycle.KindRebound, lifecycle.KindCleared,
-		lifecycle.KindDrainStarted, lifecycle.KindClosed, lifecycle.KindRouteOut:
+		lifecycle.KindDrainStarted, lifecycle.KindClosed, lifecycle.KindRouteOut, lifecycle.KindRouteBehind:
 		return "warn"
+	case lifecycle.KindOverload:
+		if e.Code == priority.ShedDryRun.String() {
+			return "warn"
+		}
+		return "bad"
 	case lifecycle.KindDestroy:
 		if e.Reason == lifecycle.EndBroken || e.Reason == lifecycle.EndInvalid || e.Reason == lifecycle.EndPanicked {
 			return "warn"
@@ -255,6 +264,19 @@ func eventText(e *lifecycle.Event) string {
 		return fmt.Sprintf("statements run as %s%s", orUnknown(e.Code), because(e.Err))
 	case lifecycle.KindRouteOut:
 		return fmt.Sprintf("%s is not chosen at present%s", e.Pool, because(e.Err))
+	case lifecycle.KindRouteBehind:
+		return fmt.Sprintf("%s is not chosen at present: it is behind by %s", e.Pool, length(millis(e.Duration)))
+	case lifecycle.KindOverload:
+		if e.Code == priority.ShedDryRun.String() {
+			return fmt.Sprintf("class %s: more come than can be served; a dry run turns nobody away", e.Class)
+		}
+		return fmt.Sprintf("class %s: more come than can be served; who waits for long is turned away", e.Class)
+	case lifecycle.KindRelief:
+		verb := "were"
+		if e.Code == priority.ShedDryRun.String() {
+			verb = "would have been"
+		}
+		return fmt.Sprintf("class %s, after %s; %s %s turned away", e.Class, length(millis(e.Duration)), times(e.Count, "caller"), verb)
 	case lifecycle.KindRouteBack:
 		return fmt.Sprintf("%s is chosen again", e.Pool)
 	case lifecycle.KindLimit:

@@ -27,6 +27,11 @@ type tick struct {
 	Points      []point     `json:"points"` // the last few, for those who missed a tick
 	Events      []eventLine `json:"events"`
 	Totals      []total     `json:"totals"`
+	Classes     []tickClass `json:"classes"`
+	// DryRun says that shedding turns nobody away.
+	DryRun   bool         `json:"dryRun,omitempty"`
+	Routes   []tickRoute  `json:"routes"`
+	Features FeatureStats `json:"features"`
 }
 
 type tickHealth struct {
@@ -65,7 +70,9 @@ type tickConn struct {
 	Run     float64 `json:"run,omitempty"`
 	Label   string  `json:"label,omitempty"`
 	Tenant  string  `json:"tenant,omitempty"`
+	User    string  `json:"user,omitempty"`
 	Class   string  `json:"class,omitempty"`
+	Key     string  `json:"key,omitempty"` // the affinity key that it served last
 	Query   string  `json:"query,omitempty"`
 	Uses    uint64  `json:"uses"`
 	Queries uint64  `json:"queries"`
@@ -111,10 +118,13 @@ func (l *live) tick() *tick {
 		Now: now.UnixMilli(), Health: l.monitor.tickHealth(&stats), Pool: poolOf(&stats, waiters),
 		Events: l.events.lines(), Totals: totalsOf(&stats),
 	}
+	cfg := pool.Config()
 	t.Pool.LongAfter = inMillis(longHold)
-	if leak := pool.Config().LeakThreshold; leak > 0 {
-		t.Pool.LongAfter = inMillis(leak)
+	if cfg.LeakThreshold > 0 {
+		t.Pool.LongAfter = inMillis(cfg.LeakThreshold)
 	}
+	t.Classes, t.DryRun = classesOf(&stats), cfg.Shedding == priority.ShedDryRun
+	t.Routes, t.Features = routesOf(pool.Routes()), featureStats(&stats)
 	past := l.monitor.History()
 	t.Points = pointsOf(past[max(0, len(past)-pointsTold):])
 	t.Conns = l.connsOf(conns, now)
@@ -140,7 +150,7 @@ func (l *live) connsOf(conns []connector.ConnInfo, now time.Time) []tickConn {
 		c := &conns[i]
 		to := tickConn{
 			ID: c.ID, PID: c.PID, State: cellState(c), For: inMillis(now.Sub(c.Since)),
-			Uses: c.Uses, Queries: c.Queries, Errors: c.Errors,
+			Uses: c.Uses, Queries: c.Queries, Errors: c.Errors, Key: shorten(c.Affinity),
 		}
 		if c.End != lifecycle.EndNone {
 			to.End = c.End.String()
@@ -151,7 +161,7 @@ func (l *live) connsOf(conns []connector.ConnInfo, now time.Time) []tickConn {
 		if !c.HolderSince.IsZero() {
 			to.Held = max(0.001, inMillis(now.Sub(c.HolderSince)))
 			to.Run = inMillis(c.Running)
-			to.Label, to.Tenant, to.Class = shorten(c.Label), shorten(c.Tenant), c.Class.String()
+			to.Label, to.Tenant, to.User, to.Class = shorten(c.Label), shorten(c.Tenant), shorten(c.User), c.Class.String()
 			if l.monitor.cfg.ShowQueries {
 				to.Query = shorten(c.LastQuery)
 			}

@@ -42,6 +42,9 @@ func saidOtherwise(warning string, reasons []Reason, s *connector.Stats) bool {
 	if strings.HasPrefix(warning, "Connections cannot be opened") {
 		return s.ConnectFailure != nil
 	}
+	if strings.HasPrefix(warning, "Overloaded since") { // the page has a line of its own for that
+		return true
+	}
 	for beginning, factor := range warningFactors {
 		if strings.HasPrefix(warning, beginning) {
 			return slices.ContainsFunc(reasons, func(r Reason) bool { return r.Factor == factor })

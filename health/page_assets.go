@@ -13,7 +13,7 @@ import (
 var pageFiles embed.FS
 
 // scripts are the parts of the page's script, in their order.
-var scripts = []string{"base.js", "strip.js", "tables.js", "charts.js", "main.js"}
+var scripts = []string{"base.js", "strip.js", "tables.js", "overload.js", "routes.js", "charts.js", "main.js"}
 
 // pageAssets are what each page has in common.
 type pageAssets struct {

@@ -219,6 +219,9 @@ func TestPgBouncersQueueIsInTheReportAndIsNotTheDatabasesFault(t *testing.T) {
 	}, health.Config{Interval: time.Second, ProbeTimeout: 300 * time.Millisecond, WaitTarget: 50 * time.Millisecond, Window: 10 * time.Second})
 	m.Start()
 	r := await(t, m, "asked", 10*time.Second, func(r health.Report) bool { return r.PgBouncer != nil && r.Ready })
+	if b := pool.Stats().PgBouncer; b == nil || !b.Up || b.At.IsZero() {
+		t.Errorf("the pool was told %+v of PgBouncer", b)
+	}
 	if b := r.PgBouncer; b.Error != "" || b.Database != d.Name || b.ClientsWaiting != 0 {
 		t.Errorf("PgBouncer %+v", b)
 	}
@@ -234,6 +237,9 @@ func TestPgBouncersQueueIsInTheReportAndIsNotTheDatabasesFault(t *testing.T) {
 			t.Fatalf("%s, database %+v, reasons %+v", r.Status, r.Database, r.Reasons)
 		}
 	}
+	if b := pool.Stats().PgBouncer; b.ClientsActive+b.ClientsWaiting == 0 || b.ServersActive+b.ServersIdle+b.ServersOther != 1 {
+		t.Errorf("the pool was told %+v of PgBouncer", b)
+	}
 	stop()
 	if failed := told.take(lifecycle.KindHealthError); len(failed) > 0 {
 		t.Errorf("told %v", failed)
@@ -247,12 +253,15 @@ func TestPgBouncersQueueIsInTheReportAndIsNotTheDatabasesFault(t *testing.T) {
 func TestAConsoleThatDoesNotAnswerIsAWarningOnly(t *testing.T) {
 	testdb.NoLeaks(t)
 	d := testdb.New(t)
-	_, _, m := open(t, connector.Config{DSN: d.DSN, MaxConns: 2, PgBouncer: connector.PoolSession,
+	_, pool, m := open(t, connector.Config{DSN: d.DSN, MaxConns: 2, PgBouncer: connector.PoolSession,
 		PgBouncerConsole: "postgres://nobody:s3cret@127.0.0.1:1/pgbouncer"}, health.Config{Interval: time.Second})
 	m.Start()
 	r := await(t, m, "asked", 10*time.Second, func(r health.Report) bool { return r.PgBouncer != nil && r.Database.State == "up" })
 	if r.PgBouncer.Error != "connection refused" || r.Score != 100 || !r.Ready || len(r.Warnings) != 1 {
 		t.Errorf("PgBouncer %+v, score %d, ready %t, warnings %q", r.PgBouncer, r.Score, r.Ready, r.Warnings)
+	}
+	if b := pool.Stats().PgBouncer; b == nil || b.Up {
+		t.Errorf("the pool was told %+v of PgBouncer", b)
 	}
 }
 

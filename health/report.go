@@ -60,6 +60,10 @@ type Stats struct {
 	Pool        PoolStats    `json:"pool"`
 	Queue       QueueStats   `json:"queue"`
 	Connections []Connection `json:"connections"`
+	// Classes are those of callers, high first. Routes are there if there are any; the other numbers are of the pool itself.
+	Classes  []ClassStats `json:"classes"`
+	Routes   []RouteStats `json:"routes,omitempty"`
+	Features FeatureStats `json:"features"`
 }
 
 // PoolStats are those of [connector.Stats]. Averages are over all the time of the pool; those of the window are in [Window].
@@ -110,10 +114,11 @@ type Connection struct {
 	UseCount   uint64    `json:"useCount"`
 	QueryCount uint64    `json:"queryCount"`
 	ErrorCount uint64    `json:"errorCount"`
-	// Label, Tenant and Class are those of who holds it, HeldMs is for how long, Doing what is done with it. They are absent if
+	// Label, Tenant, User and Class are those of who holds it, HeldMs is for how long, Doing what is done with it. They are absent if
 	// nobody does.
 	Label  string  `json:"label,omitempty"`
 	Tenant string  `json:"tenant,omitempty"`
+	User   string  `json:"user,omitempty"`
 	Class  string  `json:"class,omitempty"`
 	HeldMs float64 `json:"heldMs,omitempty"`
 	Doing  string  `json:"doing,omitempty"`
@@ -143,6 +148,7 @@ func (m *Monitor) Report() Report {
 		ErrorRate: j.window.ErrorRatePercent, Window: j.window, Database: j.database, PgBouncer: console,
 		Stats: Stats{
 			Pool: poolStats(&stats), Queue: queueStats(&stats, waiters), Connections: m.connections(conns, now),
+			Classes: classStats(&stats), Routes: routeStats(m.pool.Routes()), Features: featureStats(&stats),
 		},
 		Timestamp: now,
 	}
@@ -178,7 +184,7 @@ func (m *Monitor) connections(conns []connector.ConnInfo, now time.Time) []Conne
 			UseCount: c.Uses, QueryCount: c.Queries, ErrorCount: c.Errors,
 		}
 		if !c.HolderSince.IsZero() {
-			to.Label, to.Tenant, to.Class = c.Label, c.Tenant, c.Class.String()
+			to.Label, to.Tenant, to.User, to.Class = c.Label, c.Tenant, c.User, c.Class.String()
 			to.HeldMs, to.Doing, to.RunningMs = millis(max(0, now.Sub(c.HolderSince))), c.Doing.String(), millis(c.Running)
 			if m.cfg.ShowQueries {
 				to.CurrentQuery, to.LastQuery = c.CurrentQuery, c.LastQuery

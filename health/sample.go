@@ -27,6 +27,10 @@ type sample struct {
 	shut                             shutness
 	failing                          bool // no connection could be opened at the last attempt
 
+	overloads []overload // the classes that are overloaded
+	dryRun    bool       // and nobody is turned away for it
+	routesOut []string   // in words: those that are not chosen at present
+
 	// busy and capacity are sums over the samples: for how long connections were in use, and for how long there might have
 	// been. They are set by samples.add.
 	busy, capacity time.Duration
@@ -49,6 +53,8 @@ func (m *Monitor) look() *sample {
 	stats, conns, waiters := m.pool.Stats(), m.pool.Connections(), m.pool.Waiters(2)
 	s := &sample{at: time.Now()}
 	s.count(&stats)
+	cfg := m.pool.Config()
+	s.trouble(&stats, &cfg, m.pool.Routes())
 	s.leaveOut(&own)
 	held := make(map[uint64]time.Time, s.inUse)
 	for i := range conns {

@@ -31,6 +31,16 @@ func (m *Monitor) warnings(w *Window, s *sample, d *Database, console *PgBouncer
 	if w.Refused > 0 {
 		warn("Callers turned away: %d in %s", w.Refused, time.Duration(w.Seconds*float64(time.Second)).Round(time.Second))
 	}
+	for _, o := range s.overloads {
+		what := "callers are turned away"
+		if s.dryRun {
+			what = "in a dry run, so nobody is turned away"
+		}
+		warn("Overloaded since %s: class %s: %s", o.since.Format(time.TimeOnly), o.class, what)
+	}
+	for _, r := range s.routesOut {
+		warn("Route not chosen: %s", r)
+	}
 	if w.Leaked > 0 {
 		warn("Connections held past the leak threshold: %d", w.Leaked)
 	}

@@ -52,6 +52,9 @@ const (
 	KindRouteOut                       // a route is not chosen at present: Err is why
 	KindRouteBack                      // it is chosen again
 	KindLimit                          // how many may be lent at once has changed: Before, Count, Code is why
+	KindRouteBehind                    // a route is not chosen at present, because it is behind: Duration is how far
+	KindOverload                       // a class became overloaded: Class, Code is "on" or, if nobody is turned away for it, "dry-run"
+	KindRelief                         // it is overloaded no more: Class, Code, Duration is for how long it was, Count is how many were, or would have been, shed
 	numKinds
 )
 
@@ -60,7 +63,7 @@ var kindNames = [numKinds]string{
 	"eviction", "release-unknown", "initialized", "warmup-complete", "resize", "reset", "cleared", "drain-started",
 	"drain-complete", "closed", "operation", "error", "rebound", "health-check", "health-warning", "health-error",
 	"leak", "nested", "suspended", "resumed", "retired", "retry", "cancel", "pooler", "coalesced",
-	"route-out", "route-back", "limit",
+	"route-out", "route-back", "limit", "route-behind", "overload", "relief",
 }
 
 // String returns the kind's name, such as "acquire" or "drain-started".

@@ -86,6 +86,7 @@ func (p *Pool[T]) giveBack(r *resource[T], epoch uint64, reason EndReason, tell 
 	}
 	if p.sched.Waiting() > 0 {
 		p.dispatchLocked(now, &b)
+		p.turnsLocked(&rep)
 	} else if p.crowded.Load() {
 		p.calmLocked()
 	}

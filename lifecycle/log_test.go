@@ -143,6 +143,20 @@ func TestLogLinesHaveTheEventsAttributes(t *testing.T) {
 			"level": "INFO", "msg": "poolsql: there is a pooler before the server", "poolsql.event": "pooler",
 			"poolsql.exec_mode": "exec",
 		}},
+		{"overload", lifecycle.Event{Kind: lifecycle.KindOverload, Pool: "orders", Class: priority.Low, Code: "on"}, map[string]any{
+			"level": "WARN", "msg": "poolsql: overloaded: more callers come than can be served", "poolsql.event": "overload",
+			"db.client.connection.pool.name": "orders", "poolsql.class": "low", "poolsql.shedding": "on",
+		}},
+		{"its end", lifecycle.Event{
+			Kind: lifecycle.KindRelief, Class: priority.Normal, Code: "dry-run", Duration: 90 * time.Second, Count: 1234,
+		}, map[string]any{
+			"level": "INFO", "msg": "poolsql: overloaded no more", "poolsql.event": "relief", "poolsql.class": "normal",
+			"poolsql.shedding": "dry-run", "poolsql.duration": 90.0, "poolsql.count": 1234.0,
+		}},
+		{"a replica that is behind", lifecycle.Event{Kind: lifecycle.KindRouteBehind, Pool: "orders/east", Duration: 12 * time.Second}, map[string]any{
+			"level": "WARN", "msg": "poolsql: route is too far behind and not chosen at present", "poolsql.event": "route-behind",
+			"db.client.connection.pool.name": "orders/east", "poolsql.route.lag": 12.0,
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			book := newLogbook(slog.LevelDebug)
@@ -164,10 +178,11 @@ func TestEveryKindHasALevelAndWordsOfItsOwn(t *testing.T) {
 		lifecycle.KindHealthCheck: slog.LevelDebug, lifecycle.KindHealthWarning: slog.LevelWarn,
 		lifecycle.KindHealthError: slog.LevelError, lifecycle.KindOperation: slog.LevelDebug,
 		lifecycle.KindCoalesced: slog.LevelDebug, lifecycle.KindRouteOut: slog.LevelWarn, lifecycle.KindRouteBack: slog.LevelInfo,
-		lifecycle.KindLimit: slog.LevelInfo,
+		lifecycle.KindLimit:       slog.LevelInfo,
+		lifecycle.KindRouteBehind: slog.LevelWarn, lifecycle.KindOverload: slog.LevelWarn, lifecycle.KindRelief: slog.LevelInfo,
 	}
 	said := map[string]lifecycle.Kind{}
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindLimit; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindRelief; k++ {
 		e := lifecycle.Event{Kind: k}
 		if want, ok := levels[k]; ok && lifecycle.LogLevel(e) != want {
 			t.Errorf("%s has level %s, want %s", k, lifecycle.LogLevel(e), want)
@@ -200,7 +215,7 @@ func TestALoggerAsksForNoEventsOfEveryDay(t *testing.T) {
 	book := newLogbook(slog.LevelDebug)
 	quiet := lifecycle.NewLogger(slog.New(book), lifecycle.LogOptions{})
 	all := lifecycle.NewLogger(slog.New(book), lifecycle.LogOptions{Operations: true})
-	for k := lifecycle.KindAcquire; k <= lifecycle.KindLimit; k++ {
+	for k := lifecycle.KindAcquire; k <= lifecycle.KindRelief; k++ {
 		if want := !slices.Contains(daily, k); quiet.Wants(k) != want {
 			t.Errorf("it wants %s: %t", k, !want)
 		}

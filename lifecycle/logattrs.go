@@ -28,6 +28,8 @@ const (
 	attrError    = "error.type"
 	attrOutcome  = "poolsql.outcome"
 	attrMode     = "poolsql.exec_mode"
+	attrShedding = "poolsql.shedding"
+	attrLag      = "poolsql.route.lag"
 	attrStatus   = "db.response.status_code"
 	attrMessage  = "exception.message"
 	attrDetail   = "db.query.text"
@@ -74,6 +76,9 @@ var logMessages = [numKinds]string{
 	KindRouteOut:       "route is not chosen at present",
 	KindRouteBack:      "route is chosen again",
 	KindLimit:          "limit has changed",
+	KindRouteBehind:    "route is too far behind and not chosen at present",
+	KindOverload:       "overloaded: more callers come than can be served",
+	KindRelief:         "overloaded no more",
 }
 
 func logMessage(k Kind) string {
@@ -91,7 +96,7 @@ func LogLevel(e Event) slog.Level {
 	case KindHealthError:
 		return slog.LevelError
 	case KindTimeout, KindCreateError, KindLeak, KindNested, KindRetired, KindHealthWarning, KindReleaseUnknown, KindRebound,
-		KindRouteOut:
+		KindRouteOut, KindRouteBehind, KindOverload:
 		return slog.LevelWarn
 	case KindRefuse:
 		return logLevelOfRefusal(e.Refusal)
@@ -106,7 +111,7 @@ func LogLevel(e Event) slog.Level {
 		}
 		return slog.LevelInfo
 	case KindInvalid, KindInitialized, KindWarmupComplete, KindResize, KindReset, KindDrainStarted, KindDrainComplete,
-		KindClosed, KindSuspended, KindResumed, KindRouteBack:
+		KindClosed, KindSuspended, KindResumed, KindRouteBack, KindRelief:
 		return slog.LevelInfo
 	case KindDestroy, KindDestroyError, KindEviction:
 		return logLevelOfEnd(e.Reason)
@@ -160,7 +165,7 @@ func logAttrs(e *Event) []slog.Attr {
 	add(e.Refusal != priority.None, slog.String(attrReason, e.Refusal.String()))
 	add(e.Reason != EndNone, slog.String(attrReason, e.Reason.String()))
 	add(e.Wait != 0 || called && e.Refusal != priority.None, slog.Float64(attrWait, e.Wait.Seconds()))
-	add(e.Duration != 0, slog.Float64(attrDuration, e.Duration.Seconds()))
+	add(e.Duration != 0, slog.Float64(durationKey(e.Kind), e.Duration.Seconds()))
 	switch e.Kind {
 	case KindOperation, KindError:
 		add(e.Count >= 0, slog.Int(attrRows, e.Count))
@@ -181,11 +186,11 @@ func logAttrs(e *Event) []slog.Attr {
 	return attrs
 }
 
-// hasCaller reports whether events of kind k are about a caller, whose class, if it is Normal, is a zero like none.
+// hasCaller reports whether events of kind k are about a caller, or a class of them, whose class, if it is Normal, is a zero like none.
 func hasCaller(k Kind) bool {
 	switch k {
 	case KindAcquire, KindRelease, KindRefuse, KindTimeout, KindOperation, KindError, KindLeak, KindNested, KindRetry,
-		KindCoalesced:
+		KindCoalesced, KindOverload, KindRelief:
 		return true
 	default:
 		return false
@@ -201,11 +206,21 @@ func codeKey(k Kind) string {
 		return attrMode
 	case KindLimit:
 		return attrReason
+	case KindOverload, KindRelief:
+		return attrShedding
 	case KindHealthCheck, KindHealthWarning:
 		return attrHealth
 	default:
 		return attrError
 	}
+}
+
+// durationKey names what the Duration of an event of kind k is.
+func durationKey(k Kind) string {
+	if k == KindRouteBehind {
+		return attrLag
+	}
+	return attrDuration
 }
 
 // isSQLState reports whether a code is one of the server's, and no word for another kind of failure.

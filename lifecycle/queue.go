@@ -59,6 +59,7 @@ func (p *Pool[T]) queue(ctx context.Context, req *Request, since mono.Time, agai
 		defer p.waited(req.Owner)
 	}
 	p.planLocked(&rep)
+	p.turnsLocked(&rep)
 	p.mu.Unlock()
 	b.Wake()
 	p.carryOut(&rep)
@@ -117,10 +118,27 @@ func (p *Pool[T]) dispatchLocked(now mono.Time, b *priority.Batch) {
 // expire turns away those who waited too long, and serves those who may go since some time has passed. The scheduler's alarm calls it.
 func (p *Pool[T]) expire() {
 	var b priority.Batch
+	var rep report[T]
 	p.mu.Lock()
 	now := mono.Now()
 	p.sched.Expire(now, &b)
 	p.dispatchLocked(now, &b)
+	p.turnsLocked(&rep)
 	p.mu.Unlock()
 	b.Wake()
+	p.carryOut(&rep)
+}
+
+// turnsLocked notes which classes became overloaded, or are not any more. Somebody waits, or nobody does since just now.
+func (p *Pool[T]) turnsLocked(rep *report[T]) {
+	for _, t := range p.sched.Turns() {
+		e := Event{Kind: KindOverload, Class: t.Class, Code: priority.ShedOn.String(), Duration: t.Lasted, Count: int(t.Refused)}
+		if !t.Overloaded {
+			e.Kind = KindRelief
+		}
+		if t.DryRun {
+			e.Code = priority.ShedDryRun.String()
+		}
+		p.note(rep, e)
+	}
 }

@@ -111,6 +111,7 @@ func (p *Pool[T]) configureLocked(s Settings, now mono.Time, b *priority.Batch, 
 		p.dispatchLocked(now, b)
 	}
 	p.breakDeadlockLocked(b)
+	p.turnsLocked(rep)
 	if s.KeepInterval != old.KeepInterval {
 		p.alarmAt = 0 // the next round is reckoned anew
 	}

@@ -49,6 +49,9 @@ type Stats struct {
 	Limit        int
 	LimitReason  LimitReason
 	LimitChanges map[LimitReason]uint64
+	// SlowHeld is how many resources calls with slow labels hold, SlowShare how many of the resources are theirs; what they hold
+	// beyond that they have borrowed. HeldBack is how many callers wait because their tenant holds as many as it may.
+	SlowHeld, SlowShare, HeldBack int
 	// Failure is a [*CreateError] if the last try to create a resource failed, nil if it succeeded. It stays until the next
 	// try, which is made when somebody needs one.
 	Failure error
@@ -78,6 +81,7 @@ func (p *Pool[T]) Stats() Stats {
 		Suspended: p.sched.Suspended(), Leaks: p.counts.leaks,
 		UseTime: p.counts.useTime, CreateTime: p.counts.createTime,
 		AffinityLooks: p.affinityLooks, AffinityHits: p.affinityHits,
+		SlowHeld: sched.SlowHeld, SlowShare: sched.SlowShare, HeldBack: sched.HeldBack,
 		Classes: sched.Classes,
 	}
 	for _, c := range sched.Classes {

@@ -60,6 +60,7 @@ const (
 	keyOutcome = "poolsql.outcome"
 	keyState   = "poolsql.state"
 	keyResult  = "poolsql.result"
+	keyRoute   = "poolsql.route"
 )
 
 // Those of OpenTelemetry's conventions for databases.
@@ -109,6 +110,25 @@ const (
 	idStatementLookups
 	idTenantUseTime
 	idHealthScore
+	idOverloaded
+	idWouldRefuse
+	idSlowConns
+	idTenantHeldBack
+	idTenantRefusals
+	idCoalescingCalls
+	idCoalescingWaiting
+	idStatementRemovals
+	idStatements
+	idAffinityLookups
+	idRouteAcquisitions
+	idRouteServing
+	idRouteLag
+	idRouteEjections
+	idRouteFallbacks
+	idPgBouncerUp
+	idPgBouncerClients
+	idPgBouncerServers
+	idPgBouncerMaxWait
 	idTemplateTotal
 	idTemplateIdle
 	idTemplateActive
@@ -130,16 +150,10 @@ var durationBounds = []float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10}
 // rowBounds are those that the conventions ask for in db.client.response.returned_rows.
 var rowBounds = []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000}
 
-// The template's.
-var (
-	templateAcquireBounds = []float64{0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}
-	templateQueryBounds   = []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
-)
-
 var operationAttributes = []string{keyPool, keySystem, keyNamespace, keyAddress, keyPort, keySummary}
 
-// catalogue has every metric, at its place.
-var catalogue = [numMetrics]Metric{
+// plainMetrics are those of the conventions and of what every pool has.
+var plainMetrics = map[metricID]Metric{
 	idOpDuration: {
 		Name: "db.client.operation.duration", Prometheus: "db_client_operation_duration_seconds",
 		Kind: Histogram, Unit: "s", Bounds: durationBounds, floating: true, FromRegistration: true,
@@ -320,80 +334,19 @@ var catalogue = [numMetrics]Metric{
 		Description: "The last judgment of the pool's health, from 0 to 100.",
 		Attributes:  []string{keyPool},
 	},
-
-	idTemplateTotal: {
-		Name: "db_pool_connections_total", Prometheus: "db_pool_connections_total",
-		Kind: Gauge, Unit: "{connection}", Template: true,
-		Description: "Open connections, those being opened or closed included.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateIdle: {
-		Name: "db_pool_connections_idle", Prometheus: "db_pool_connections_idle",
-		Kind: Gauge, Unit: "{connection}", Template: true,
-		Description: "Idle connections.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateActive: {
-		Name: "db_pool_connections_active", Prometheus: "db_pool_connections_active",
-		Kind: Gauge, Unit: "{connection}", Template: true,
-		Description: "Connections in use.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateWaiting: {
-		Name: "db_pool_waiting_requests", Prometheus: "db_pool_waiting_requests",
-		Kind: Gauge, Unit: "{request}", Template: true,
-		Description: "Callers that wait for a connection.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateUtilization: {
-		Name: "db_pool_utilization_percent", Prometheus: "db_pool_utilization_percent",
-		Kind: Gauge, Unit: "%", floating: true, Template: true,
-		Description: "Connections in use, in percent of the maximum.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateAcquire: {
-		Name: "db_pool_acquire_total", Prometheus: "db_pool_acquire_total",
-		Kind: Counter, Unit: "{acquisition}", Template: true,
-		Description: "Callers that were granted a connection.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateRelease: {
-		Name: "db_pool_release_total", Prometheus: "db_pool_release_total",
-		Kind: Counter, Unit: "{release}", Template: true,
-		Description: "Connections that were given back.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateErrors: {
-		Name: "db_pool_errors_total", Prometheus: "db_pool_errors_total",
-		Kind: Counter, Unit: "{error}", Template: true,
-		Description: "What failed, by type: a query, an attempt to connect, or to acquire (timeouts left out).",
-		Attributes:  []string{keyPool, templateKeyType},
-	},
-	idTemplateTimeouts: {
-		Name: "db_pool_timeouts_total", Prometheus: "db_pool_timeouts_total",
-		Kind: Counter, Unit: "{timeout}", Template: true,
-		Description: "Callers that got no connection in time.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateAcquireDuration: {
-		Name: "db_pool_acquire_duration_seconds", Prometheus: "db_pool_acquire_duration_seconds",
-		Kind: Histogram, Unit: "s", Bounds: templateAcquireBounds, floating: true, FromRegistration: true, Template: true,
-		Description: "How long callers waited for the connection that they got.",
-		Attributes:  []string{keyPool},
-	},
-	idTemplateQueryDuration: {
-		Name: "db_pool_query_duration_seconds", Prometheus: "db_pool_query_duration_seconds",
-		Kind: Histogram, Unit: "s", Bounds: templateQueryBounds, floating: true, FromRegistration: true, Template: true,
-		Description: "How long operations took, by the caller's label.",
-		Attributes:  []string{keyPool, templateKeyQueryType},
-	},
 }
 
-// The template's labels.
-const (
-	templateKeyType      = "type"
-	templateKeyQueryType = "query_type"
-)
+// catalogue has every metric, at its place.
+var catalogue = assemble(plainMetrics, featureMetrics, templateMetrics)
+
+func assemble(parts ...map[metricID]Metric) (all [numMetrics]Metric) {
+	for _, part := range parts {
+		for id, m := range part {
+			all[id] = m
+		}
+	}
+	return all
+}
 
 // Catalogue returns every metric that this package makes, OpenTelemetry's first, then ours, then the template's. It is
 // what its documentation, tests and dashboards go by.

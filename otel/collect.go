@@ -51,6 +51,8 @@ type source struct {
 	ends                                   []attribute.Set                      // in that of endReasons
 	queryError, connectError, acquireError attribute.Set                        // of the template
 
+	features features
+
 	mu    sync.Mutex
 	ended int64 // operations that did not fail, as last told
 }
@@ -59,8 +61,8 @@ func newSource(pool *connector.Connector, r *recorder, template bool) *source {
 	of := func(key, value string) attribute.Set { return r.attrs.of(text(key, value)) }
 	s := &source{
 		pool: pool, recorder: r, template: template,
-		plain: r.attrs.of(),
-		idle:  of(keyConnState, "idle"), used: of(keyConnState, "used"),
+		plain: r.attrs.of(), features: newFeatures(pool, &r.attrs),
+		idle: of(keyConnState, "idle"), used: of(keyConnState, "used"),
 		creating: of(keyState, "creating"), freeState: of(keyState, "idle"),
 		usedState: of(keyState, "used"), ending: of(keyState, "closing"),
 		ok: of(keyOutcome, "ok"), failed: of(keyOutcome, "error"),
@@ -90,6 +92,7 @@ func (s *source) collect(e emitter) {
 	s.admission(e, &stats)
 	s.resources(e, &stats)
 	s.work(e, &stats)
+	s.switchedOn(e, &stats)
 	if s.template {
 		s.templated(e, &stats)
 	}
@@ -116,13 +119,13 @@ func (s *source) admission(e emitter, stats *connector.Stats) {
 			e.integer(idRefusals, set, int64(class.Refused[refusalReasons[n]]))
 		}
 	}
-	lendable, isSuspended := stats.Limit, 0
+	lendable := stats.Limit
 	if stats.Suspended {
-		lendable, isSuspended = 0, 1
+		lendable = 0
 	}
 	e.integer(idLimit, s.plain, int64(lendable))
 	e.integer(idReserve, s.plain, int64(s.pool.Config().HighReserve))
-	e.integer(idSuspended, s.plain, int64(isSuspended))
+	e.integer(idSuspended, s.plain, oneIf(stats.Suspended))
 }
 
 // resources gives out what became of the connections.

@@ -50,7 +50,11 @@ func play(t *testing.T, pool *connector.Connector, db *sql.DB) {
 	if _, err := db.ExecContext(t.Context(), "select 1"); err != nil {
 		t.Fatal(err)
 	}
+	if len(pool.Routes()) > 0 {
+		readAll(t, priority.WithReadOnly(ctx), db, "select 1")
+	}
 	pool.Tell(lifecycle.Event{Kind: lifecycle.KindHealthCheck, Count: 93})
+	pool.NotePgBouncer(connector.PgBouncerStats{Up: true, ClientsActive: 2, ServersActive: 1})
 }
 
 // readAll runs a query and reads its rows.
@@ -71,7 +75,9 @@ func readAll(t testing.TB, ctx context.Context, db *sql.DB, query string) {
 // testdata/metrics.txt may break somebody's.
 func TestAScrapeHasTheNamesUnitsAndLabelsOfTheGoldenFile(t *testing.T) {
 	testdb.NoLeaks(t)
-	pool, db := onServer(t, connector.Config{Name: "app", MaxConns: 4, DSN: testdb.New(t).TCPDSN})
+	pool, db := onServer(t, connector.Config{
+		Name: "app", MaxConns: 4, DSN: testdb.New(t).TCPDSN, Routes: []connector.Route{{Name: "reads"}},
+	})
 	h, err := poolotel.NewHandler([]*connector.Connector{pool}, poolotel.WithTemplateNames())
 	if err != nil {
 		t.Fatal(err)

@@ -51,8 +51,9 @@ type recorder struct {
 
 // tenantTime is how long a tenant held connections: the sum of a histogram without buckets.
 type tenantTime struct {
-	attrs attribute.Set
-	used  *sharded
+	attrs   attribute.Set
+	used    *sharded
+	refused atomic.Uint64
 }
 
 func newRecorder(b backend, attrs attributes, c *config) *recorder {
@@ -132,6 +133,9 @@ func (r *recorder) Observe(e lifecycle.Event) {
 // turnedAway records the wait of a caller that got nothing. It has no resource; which shard takes it matters to nobody.
 func (r *recorder) turnedAway(e *lifecycle.Event, outcome int) {
 	r.queue[rank(e.Class)][outcome].record(r.backend.context(e.Context), 0, int64(e.Wait))
+	if throttles(e.Refusal) {
+		r.tenants.of(e.Tenant).refused.Add(1)
+	}
 }
 
 func (r *recorder) rare(e *lifecycle.Event) {

@@ -10,11 +10,11 @@ import "github.com/poolsql/poolsql/priority"
 //	                                         besides the labels there are none and "other"
 //	returned rows    16 × (L+2)
 //	waits and uses   12 × (3 + 9)            wait, use and create time; waits by class and outcome
-//	tenants          T+2
-//	the rest         78
+//	tenants          2 × (T+2)
+//	the rest         107
 //
-// which is 3,524 for 50 labels, 20 tenants and 100 error series. In practice a label has no failure, and 50 labels are
-// about 1,600 lines.
+// which is 3,575 for 50 labels, 20 tenants and 100 error series. In practice a label has no failure, and 50 labels are
+// about 1,700 lines. Each route is one pool more, and has 4 lines of its own; a pool with routes has 3.
 func SeriesBound(opts ...Option) int {
 	c := newConfig(opts)
 	labels := c.labels + 2
@@ -40,12 +40,19 @@ func setsOf(id metricID, labels int, c *config) int {
 		return 2*labels + c.errors
 	case idOpRows, idTemplateQueryDuration:
 		return labels
-	case idTenantUseTime:
+	case idTenantUseTime, idTenantRefusals:
 		return c.tenants + 2
-	case idConnCount, idOperations, idCancels, idStatementLookups:
+	case idConnCount, idOperations, idCancels, idStatementLookups, idSlowConns, idStatementRemovals, idAffinityLookups,
+		idPgBouncerClients:
 		return 2
-	case idAcquisitions, idQueueLength, idTemplateErrors:
+	case idAcquisitions, idQueueLength, idTemplateErrors, idOverloaded, idPgBouncerServers:
 		return 3
+	case idWouldRefuse:
+		return priority.NumClasses * len(dryReasons)
+	case idRouteAcquisitions, idRouteServing, idRouteLag, idRouteEjections, idRouteFallbacks:
+		return 0 // a pool without routes
+	case idCoalescingCalls:
+		return 4
 	case idRefusals:
 		return priority.NumClasses * len(refusalReasons)
 	case idQueueWait:

@@ -53,6 +53,10 @@ func (s *Scheduler) depart(w *Waiter) {
 	w.older, w.newer = nil, nil
 	s.waiting--
 	if s.shed != nil {
-		s.shed.vigils[w.class.rank()].depart(w)
+		v := &s.shed.vigils[w.class.rank()]
+		v.depart(w)
+		if v.overloaded && v.oldest == nil {
+			s.arm(mono.Now()) // for the end of it, if nobody comes any more
+		}
 	}
 }

@@ -14,6 +14,7 @@ func (s *Scheduler) Expire(now Time, b *Batch) {
 			s.refuse(w, Timeout, nil, b)
 		}
 	}
+	s.calm(now)
 	s.arm(now)
 }
 
@@ -35,16 +36,18 @@ func (s *Scheduler) arm(judged mono.Time) {
 	s.alarm.Reset(wait)
 }
 
-// alarmDue returns when the alarm is to ring: when the oldest waiter expires, or when slow calls may have more than their
-// share, if that is earlier; 0 is never. If that was so already when it was last looked, something else keeps them waiting; if
+// alarmDue returns when the alarm is to ring: when the oldest waiter expires, when slow calls may have more than their
+// share, or when overload has to be over, whichever is first; 0 is never. If that was so already when it was last looked, something else keeps them waiting; if
 // it has become so since, the alarm is to ring at once.
 func (s *Scheduler) alarmDue(judged mono.Time) mono.Time {
-	var at mono.Time
+	at := s.calmAt()
 	if s.oldest == nil {
-		return 0
+		return at
 	}
 	if s.limits.MaxWait > 0 {
-		at = s.oldest.since.Add(s.limits.MaxWait)
+		if due := s.oldest.since.Add(s.limits.MaxWait); at == 0 || due < at {
+			at = due
+		}
 	}
 	if s.limits.SlowAfter > 0 && s.quickAt != 0 && s.slowWaits() {
 		if due := s.slowAt(); (at == 0 || due < at) && due > judged {

@@ -35,6 +35,7 @@ type Scheduler struct {
 	strict   bool      // whether there are rules for who may have a free permit beyond the classes
 	slowHeld int       // permits that slow calls hold
 	quickAt  mono.Time // when one that is not slow was last granted; 0 is never
+	turns    []Turn    // what Turns has not told yet, one for each class at most
 
 	alarm   *time.Timer // nil until MaxWait made somebody's wait finite
 	alarmAt mono.Time   // when it rings: no later than the oldest waiter expires; 0 when it is not set

@@ -102,6 +102,8 @@ type vigil struct {
 	limit          time.Duration // the age to be turned away at; drawn anew for each
 	came, shed     int           // in this interval
 	permits        int           // when it began
+	since          mono.Time     // when it became overloaded; 0 if it is not
+	before         uint64        // what it had turned away by then
 	would          [numReasons]uint64
 }
 
@@ -110,6 +112,7 @@ func (s *Scheduler) setShedding(mode Shedding) {
 	if mode == ShedOff {
 		for rank := range s.classes {
 			s.classes[rank].newestFirst = false
+			s.relieve(rank)
 		}
 		s.shed = nil
 		return
@@ -135,7 +138,8 @@ func (s *Scheduler) restart() {
 	now := mono.Now()
 	s.shed.fresh = now
 	for rank := range s.shed.vigils {
-		s.shed.vigils[rank].overloaded, s.classes[rank].newestFirst = false, false
+		s.classes[rank].newestFirst = false
+		s.relieve(rank)
 		s.begin(rank, now)
 	}
 }
@@ -237,8 +241,12 @@ func (s *Scheduler) observe(rank int, now mono.Time) {
 		return
 	}
 	long := delay == 0 && now.Sub(v.ends) > s.shedInterval() // since anything happened
+	was := v.overloaded
 	v.overloaded = v.least > target || v.shed*stillShed > v.came && !long
 	s.classes[rank].newestFirst = v.overloaded && s.shed.on
+	if v.overloaded != was {
+		s.turn(rank, now)
+	}
 	s.begin(rank, now)
 	v.limit = jitter(time.Duration(shedAfter[rank]) * target)
 }

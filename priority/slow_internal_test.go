@@ -10,7 +10,7 @@ import (
 
 func TestASharePercentageOfVeryManyPermitsIsThatOfThem(t *testing.T) {
 	for permits, want := range map[int]int{0: 1, 1: 1, 3: 1, 4: 2, 99: 49, 101: 50, math.MaxInt: math.MaxInt / 2} {
-		s := Scheduler{limits: Limits{Permits: permits, SlowShare: 50}}
+		s := Scheduler{limit: permits, limits: Limits{SlowShare: 50}}
 		if got := s.slowMost(); got != want {
 			t.Errorf("half of %d is %d, want %d", permits, got, want)
 		}

@@ -18,6 +18,8 @@ type ClassStats struct {
 	Refused map[Reason]uint64
 	// Overloaded says that more comes than goes: see [Limits.Shedding].
 	Overloaded bool
+	// OverloadedSince is when that began, zero if it is not so.
+	OverloadedSince time.Time
 	// WouldRefuse is how many ShedDryRun let wait that ShedOn would have turned away, by reason, since Shedding was last
 	// ShedOff.
 	// It is a little different from what ShedOn does, as whoever it would turn away is in the way of others here.
@@ -39,6 +41,11 @@ type Stats struct {
 	Limit, InUse int
 	// Waiting is how many callers wait, of all classes.
 	Waiting int
+	// SlowHeld is how many permits calls with slow labels hold, SlowShare how many of the permits are theirs. What they hold beyond
+	// that they have borrowed. Both are 0 without [Limits.SlowAfter].
+	SlowHeld, SlowShare int
+	// HeldBack is how many of those who wait do so because their tenant holds as many permits as it may.
+	HeldBack int
 	// Classes are the numbers of each class, High first.
 	Classes [NumClasses]ClassStats
 }
@@ -48,7 +55,10 @@ func (s Stats) Class(c Class) ClassStats { return s.Classes[c.rank()] }
 
 // Stats returns the numbers of the instant.
 func (s *Scheduler) Stats() Stats {
-	stats := Stats{Limit: s.limit, InUse: s.out, Waiting: s.waiting}
+	stats := Stats{Limit: s.limit, InUse: s.out, Waiting: s.waiting, HeldBack: s.flows.full}
+	if s.limits.SlowAfter > 0 {
+		stats.SlowHeld, stats.SlowShare = s.slowHeld, s.slowMost()
+	}
 	for rank, class := range Classes() {
 		c := &s.classes[rank]
 		cs := ClassStats{
@@ -57,7 +67,11 @@ func (s *Scheduler) Stats() Stats {
 		}
 		cs.Refused = byReason(&c.refused)
 		if s.shed != nil {
-			cs.Overloaded, cs.WouldRefuse = s.shed.vigils[rank].overloaded, byReason(&s.shed.vigils[rank].would)
+			v := &s.shed.vigils[rank]
+			cs.Overloaded, cs.WouldRefuse = v.overloaded, byReason(&v.would)
+			if v.overloaded {
+				cs.OverloadedSince = v.since.Wall()
+			}
 		}
 		stats.Classes[rank] = cs
 	}

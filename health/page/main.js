@@ -103,12 +103,16 @@ function draw() {
   if (!tick) return;
   $('head').hidden = false;
   $('main').hidden = false;
+  remember(tick);
   drawHead(tick);
+  drawOverload(tick);
   drawStrip(tick);
+  drawRoutes(tick);
   drawHolders(tick);
   drawWaiters(tick);
   drawCharts(tick.now);
   drawEvents(tick);
+  drawFeatures(tick);
   drawTotals(tick);
 }
 

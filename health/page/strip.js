@@ -89,6 +89,7 @@ function describeCell(conn, i) {
   if (conn.held) {
     words.push(conn.label || 'no label');
     if (conn.tenant) words.push('tenant ' + conn.tenant);
+    if (conn.user) words.push('user ' + conn.user);
     words.push('class ' + conn.class, 'held for ' + span(conn.held));
     if (isLong(conn)) words.push('which is long');
   } else {
@@ -147,11 +148,13 @@ function factsOf(c, title) {
   if (c.held) {
     facts.push(['Holder', c.label || 'no label']);
     if (c.tenant) facts.push(['Tenant', c.tenant]);
+    if (c.user) facts.push(['User', c.user]);
     facts.push(['Class', c.class], ['Held for', span(c.held)]);
     if (c.run) facts.push(['Running for', span(c.run)]);
   } else {
     facts.push([states[c.state][1] + ' for', span(c.for)]);
   }
+  if (c.key) facts.push(['Affinity', c.key]);
   if (c.age) facts.push(['Open for', span(c.age)]);
   facts.push(['So far', `${plural(c.uses, 'use')}, ${plural(c.queries, 'operation')}, ${number(c.errors)} failed`]);
   if (c.query) facts.push([c.run ? 'Statement' : 'Last statement', c.query, 'wide']);

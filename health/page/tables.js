@@ -28,7 +28,7 @@ function drawHolders(tick) {
     tr.cells[3].append(...tr.numbers);
     return tr;
   }, (tr, c) => {
-    fillName(tr.cells[0], c.label, [ofTenant(c.tenant), c.class === 'normal' ? '' : `class ${c.class}`].filter(Boolean).join(', '));
+    fillName(tr.cells[0], c.label, [ofTenant(c.tenant), c.user ? 'user ' + c.user : '', c.class === 'normal' ? '' : `class ${c.class}`].filter(Boolean).join(', '));
     setText(tr.cells[1], span(c.held));
     setClass(tr.cells[1], 'right' + (isLong(c) ? ' alarm' : ''));
     setClass(tr.doing[0], 'swatch ' + c.state);
@@ -51,13 +51,17 @@ function drawWaiters(tick) {
     li.fill = el('i');
     bar.append(li.fill);
     li.parts = [el('b'), el('span', 'right')];
-    li.append(li.parts[0], bar, li.parts[1]);
+    const flow = el('span', 'flow');
+    li.flow = [el('span'), el('span'), el('span')];
+    flow.append(...li.flow);
+    li.append(li.parts[0], bar, li.parts[1], flow);
     return li;
   }, (li, q) => {
     setClass(li, q.waiting ? 'waits' : '');
     setText(li.parts[0], q.class);
     setText(li.parts[1], q.waiting ? `${number(q.waiting)} waiting, oldest ${q.younger ? 'under ' : ''}${span(q.oldest)}` : 'nobody waits');
     li.fill.style.width = `${(100 * q.waiting) / most}%`;
+    drawFlow(li, tick, q.class);
   });
   $('waiters').hidden = tick.waiters.length === 0;
   $('waiters-none').hidden = tick.waiters.length > 0 || tick.pool.waiting > 0;

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/internal/observability/dashboard"
 	"github.com/poolsql/poolsql/internal/observability/prometheus"
 	"github.com/poolsql/poolsql/internal/observability/rules"
@@ -46,6 +47,9 @@ func TestEachAlertFiresForItsTroubleAndClears(t *testing.T) {
 	troubles := []*trouble{
 		full(s, shared.DSN), gone(s, testdb.Private(t)), churning(s, shared.DSN), failing(s, shared.DSN), leaking(s, shared.DSN),
 		nesting(s, shared.DSN), suspended(s, shared.DSN), cold(s, shared.DSN),
+		flooded(s, shared.DSN), behind(s, testdb.Replicated(t)), unshared(s, shared.DSN),
+		bounced(s, shared.DSN, "queued", connector.PgBouncerStats{Up: true, ClientsWaiting: 3, MaxWait: 4 * time.Second}, "PoolsqlPgBouncerQueue warning"),
+		bounced(s, shared.DSN, "silent", connector.PgBouncerStats{}, "PoolsqlPgBouncerSilent info"),
 	}
 	well(s, shared.DSN)
 	p := prometheus.Start(t, prometheus.Config{

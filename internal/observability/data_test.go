@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/poolsql/poolsql"
+	"github.com/poolsql/poolsql/connector"
 	"github.com/poolsql/poolsql/health"
 	"github.com/poolsql/poolsql/internal/observability/dashboard"
 	"github.com/poolsql/poolsql/internal/observability/grafana"
@@ -115,7 +116,9 @@ func busy(s *site, dsn string) {
 	db, pool := s.open(poolsql.Config{
 		Name: "busy", DSN: dsn, MaxConns: 4, MinConns: 1, HighReserve: 1, MaxWaiting: 20, LeakThreshold: 200 * time.Millisecond,
 		MaxConnLifetime: time.Second, // so that connections are opened all the time
+		Routes:          []poolsql.Route{{Name: "reads", Config: poolsql.Config{MaxConns: 4}}},
 	})
+	pool.NotePgBouncer(connector.PgBouncerStats{Up: true, ClientsActive: 1, ServersActive: 1})
 	monitor, err := health.New(pool, health.Config{Interval: time.Second, Window: 10 * time.Second})
 	if err != nil {
 		s.t.Fatal(err)
@@ -133,6 +136,7 @@ func busy(s *site, dsn string) {
 	c.come(ctx, 1, 100*time.Millisecond, as(poolsql.Normal, "wrong", exec(db, "select * from nowhere")))
 	c.come(ctx, 1, 500*time.Millisecond, exec(db, "select pg_sleep(0.4)")) // a leak
 	c.come(ctx, 1, 200*time.Millisecond, within(100*time.Millisecond, as(poolsql.High, "canceled", exec(db, "select pg_sleep(10)"))))
+	readAlso(ctx, c, func(ctx context.Context) error { return query(ctx, db, "select $1::int", 2) })
 	c.come(ctx, 1, 200*time.Millisecond, nestedCall(db))
 	c.come(ctx, 1, 200*time.Millisecond, retriedCall(db))
 }

@@ -19,9 +19,13 @@ func New() *grafana.Dashboard {
 	connections(&l)
 	queue(&l)
 	operations(&l)
+	overload(&l)
 	tenants(&l)
 	trouble(&l)
 	statements(&l)
+	sharing(&l)
+	routes(&l)
+	pgbouncer(&l)
 	return &grafana.Dashboard{
 		UID:   "poolsql",
 		Title: "poolsql",

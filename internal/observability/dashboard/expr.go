@@ -15,6 +15,7 @@ const (
 	byTenant  = "poolsql_tenant"
 	byResult  = "poolsql_result"
 	byLabel   = "db_query_summary"
+	byRoute   = "poolsql_route"
 )
 
 // chosen matches the series that the variables choose.

@@ -34,6 +34,7 @@ var (
 	errorLimits       = limits{0.01, 0.05}
 	waitLimits        = limits{0.1, 1}
 	openLimits        = limits{0.1, 1}
+	lagLimits         = limits{1, 5}
 )
 
 // steps are the thresholds of a number that had better be small.

@@ -34,12 +34,18 @@ func statements(l *layout) {
 	const lookups = "poolsql_statement_cache_lookups_total"
 
 	l.row("Prepared statements")
-	l.add(12, 7, graph("Hit rate", "How often a statement was found prepared on its connection. Low: texts that differ each time, values written into "+
+	l.add(8, 7, graph("Hit rate", "How often a statement was found prepared on its connection. Low: texts that differ each time, values written into "+
 		"them say, or more texts than the cache holds, or connections that do not live long.", fraction,
 		[]query{{ratio(sum(rate(lookups, `poolsql_result="hit"`), byPool), sum(rate(lookups), byPool)), "{{" + byPool + "}}"}},
 		upTo(1), hitSteps))
-	l.add(12, 7, graph("Look-ups", "Look-ups of prepared statements a second, by result. Each miss is a round trip more.", perSecond,
+	l.add(8, 7, graph("Look-ups", "Look-ups of prepared statements a second, by result. Each miss is a round trip more.", perSecond,
 		[]query{{sum(rate(lookups), byResult), "{{" + byResult + "}}"}}, stacked))
+	l.add(8, 7, graph("Prepared and dropped", "Statements that are prepared on all connections, and how many a second are dropped: evicted, if there are more texts "+
+		"than room; invalidated, after DDL or DISCARD ALL.", number,
+		[]query{
+			{sum(of("poolsql_statement_cache_size")), "prepared"},
+			{sum(rate("poolsql_statement_cache_removals_total"), byReason), "{{" + byReason + "}} a second"},
+		}))
 }
 
 // bars draws what happens now and then.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"time"
 
 	"github.com/poolsql/poolsql/internal/observability/dashboard"
@@ -37,7 +38,7 @@ const (
 // Alerts makes the alert rules. They need the recording rules of the same scale.
 func Alerts(s Scale) *File {
 	var rules []Rule
-	for _, a := range alerts {
+	for _, a := range slices.Concat(alerts, featureAlerts) {
 		r := Rule{
 			Alert: a.name, Expr: a.expr(s),
 			Labels: map[string]string{"severity": string(a.severity)},
@@ -59,7 +60,7 @@ func Alerts(s Scale) *File {
 // Names are the names of all alerts, each once.
 func Names() map[string]bool {
 	names := make(map[string]bool)
-	for _, a := range alerts {
+	for _, a := range slices.Concat(alerts, featureAlerts) {
 		names[a.name] = true
 	}
 	return names

@@ -86,6 +86,24 @@ func lookups(hits, misses string) map[string]string {
 	}
 }
 
+func overloaded(class, values string) map[string]string {
+	return map[string]string{of("poolsql_overloaded", `poolsql_class="`+class+`"`): values}
+}
+
+func routed(serving, lag, reads string) map[string]string {
+	return map[string]string{
+		of("poolsql_route_serving", `poolsql_route="east"`): serving, of("poolsql_route_lag_seconds", `poolsql_route="east"`): lag,
+		of("poolsql_route_acquisitions_total", `poolsql_route="east"`): reads, of("poolsql_route_fallbacks_total", `poolsql_reason="unfit"`): "0x60",
+	}
+}
+
+func shared(shared, alone string) map[string]string {
+	return map[string]string{
+		of("poolsql_coalescing_calls_total", `poolsql_result="shared"`): shared,
+		of("poolsql_coalescing_calls_total", `poolsql_result="alone"`):  alone,
+	}
+}
+
 func one(metric, values string) map[string]string { return map[string]string{of(metric, ""): values} }
 
 var (
@@ -146,6 +164,22 @@ var stories = []story{
 	{"a switch-over takes a minute", one("poolsql_suspended", "0x5 1x1 0x9"), map[int][]string{7: none, 12: none}},
 	{"statements are never the same", lookups("0+10x60", "0+100x60"), map[int][]string{30: none, 45: {"PoolsqlStatementCacheCold info"}}},
 	{"statements are the same", lookups("0+100x60", "0+10x60"), map[int][]string{50: none}},
+	{"low is overloaded for a quarter of an hour", overloaded("low", "0x5 1x15 0x10"),
+		map[int][]string{10: none, 15: {"PoolsqlOverloaded warning"}, 27: none}},
+	{"a class is overloaded for two minutes", overloaded("normal", "0x5 1x2 0x20"), map[int][]string{8: none, 12: none}},
+	{"a replica goes, and comes back", routed("1x5 0x9 1x9", "0x25", "0+100x25"),
+		map[int][]string{9: none, 13: {"PoolsqlReplicaOut warning"}, 17: none}},
+	{"a replica restarts", routed("1x5 0x2 1x20", "0x25", "0+100x25"), map[int][]string{9: none, 12: none}},
+	{"a replica is out that nobody reads from", routed("0x25", "0x25", "5x25"), map[int][]string{20: none}},
+	{"a replica does not catch up", routed("1x25", "0x3 7x20", "0+100x25"), map[int][]string{10: none, 16: {"PoolsqlReplicaLagging warning"}}},
+	{"a replica is behind now and then", routed("1x25", "0 7 7 7 0 7 7 7 0 7 7 7 0 7 7 7 0 7 7 7 0", "0+100x25"), map[int][]string{12: none, 18: none}},
+	{"most results are too large to be shared", shared("0+10x60", "0+100x60"), map[int][]string{25: none, 45: {"PoolsqlSharingFails info"}}},
+	{"most results are shared", shared("0+100x60", "0+10x60"), map[int][]string{50: none}},
+	{"two calls ask to share", shared("0x60", "0+2x60"), map[int][]string{50: none}},
+	{"clients queue at PgBouncer", one("poolsql_pgbouncer_max_wait_seconds", "0x3 3x20"), map[int][]string{7: none, 14: {"PoolsqlPgBouncerQueue warning"}}},
+	{"clients queue at PgBouncer for a moment", one("poolsql_pgbouncer_max_wait_seconds", "0x3 3x1 0x20"), map[int][]string{5: none, 12: none}},
+	{"PgBouncer's console is silent", one("poolsql_pgbouncer_up", "1x3 0x30"), map[int][]string{10: none, 20: {"PoolsqlPgBouncerSilent info"}}},
+	{"PgBouncer restarts", one("poolsql_pgbouncer_up", "1x3 0x2 1x30"), map[int][]string{10: none, 20: none}},
 	{"few statements are never the same", lookups("0+1x60", "0+10x60"), map[int][]string{50: none}},
 }
 
@@ -188,6 +222,8 @@ func quiet() map[string]string {
 		waits("normal", "0.001", "0.005", 100), refusals("normal", "timeout", 0, 100), connects("0x100", "8x100", "0+100x100"),
 		lookups("0+100x100", "0+1x100"), one("poolsql_leaks_total", "0x100"), one("poolsql_nested_total", "0x100"),
 		one("poolsql_health_score", "100x100"), one("poolsql_suspended", "0x100"),
+		overloaded("low", "0x100"), routed("1x100", "0x100", "0+100x100"), shared("0+100x100", "0+1x100"),
+		one("poolsql_pgbouncer_up", "1x100"), one("poolsql_pgbouncer_max_wait_seconds", "0x100"),
 	} {
 		maps.Copy(series, more)
 	}
