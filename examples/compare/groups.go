@@ -21,6 +21,8 @@ func allGroups(l *lab) []group {
 		overloadGroup(l),
 		tenantsGroup(l),
 		slowGroup(l),
+		coalescingGroup(l),
+		overloadServerGroup(l),
 		adaptiveGroup(l),
 	}
 	for i := range groups {

@@ -13,6 +13,8 @@ const (
 	shedSQL         = "poolsql, Shedding"
 	shedReserveSQL  = "poolsql, Shedding, HighReserve 1"
 	slowSQL         = "poolsql, SlowThreshold"
+	flightSQL       = "database/sql, singleflight"
+	sharedSQL       = "poolsql, WithCoalescing"
 	codelLock       = "bohde/codel"
 	failsafeLimiter = "failsafe-go"
 	cancelSQL       = "database/sql, cancel handler"
@@ -48,7 +50,8 @@ type serverPeer struct {
 // serverClient queries a server through a warmed pool.
 type serverClient struct {
 	selectOne operation
-	sleep     operation // 10 ms, in the server
+	sleep     operation                                                 // 10 ms, in the server
+	ask       func(ctx context.Context, query string, answer any) error // a query with one value
 	close     func() error
 }
 

@@ -27,6 +27,9 @@ func openPgxpool(ctx context.Context, dsn string, want size) (serverClient, erro
 			var one int
 			return pool.QueryRow(ctx, selectOneQuery).Scan(&one)
 		},
+		ask: func(ctx context.Context, query string, answer any) error {
+			return pool.QueryRow(ctx, query).Scan(answer)
+		},
 		sleep: func(ctx context.Context) error {
 			_, err := pool.Exec(ctx, sleepQuery)
 			return err

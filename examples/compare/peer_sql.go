@@ -107,6 +107,9 @@ func (open openSQL) onServer(ctx context.Context, dsn string, want size) (server
 			var one int
 			return pool.db.QueryRowContext(ctx, selectOneQuery).Scan(&one)
 		},
+		ask: func(ctx context.Context, query string, answer any) error {
+			return pool.db.QueryRowContext(ctx, query).Scan(answer)
+		},
 		sleep: func(ctx context.Context) error {
 			_, err := pool.db.ExecContext(ctx, sleepQuery)
 			return err

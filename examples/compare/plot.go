@@ -59,7 +59,7 @@ func drawOverload(ctx context.Context, folder string, quick bool) error {
 	}
 	loop := openLoop{duration: 10 * second, streams: append(streams(1000, 0, 10*second), streams(1400, 2*second, 8*second)...)}
 	for name, mode := range map[string]priority.Shedding{"without": priority.ShedOff, "with": priority.ShedOn} {
-		client, err := openPoolsqlWith(poolsql.Config{Shedding: mode}).onStandin(ctx, &standin{work: 5 * time.Millisecond}, size{openConns, openConns})
+		client, err := openPoolsqlWith(poolsql.Config{Shedding: mode}).onStandin(ctx, &standin{work: 5 * time.Millisecond, spread: callSpread}, size{openConns, openConns})
 		if err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ func slowGroup(l *lab) group {
 }
 
 func measureSlow(ctx context.Context, peer standinPeer, duration, slow time.Duration) (_ []float64, err error) {
-	s := &standin{work: 5 * time.Millisecond, varied: true}
+	s := &standin{work: 5 * time.Millisecond, spread: callSpread, varied: true}
 	client, err := peer.open(ctx, s, size{conns: openConns, warm: openConns})
 	if err != nil {
 		return nil, err

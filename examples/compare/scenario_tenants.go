@@ -43,7 +43,7 @@ func tenantOf(name string) func(context.Context) context.Context {
 }
 
 func measureTenants(ctx context.Context, peer standinPeer, duration time.Duration) (_ []float64, err error) {
-	s := &standin{work: 5 * time.Millisecond}
+	s := &standin{work: 5 * time.Millisecond, spread: callSpread}
 	client, err := peer.open(ctx, s, size{conns: openConns, warm: openConns})
 	if err != nil {
 		return nil, err
