@@ -8,8 +8,7 @@ import (
 )
 
 func TestPoolsqlDoesWhatPgxDoes(t *testing.T) {
-	t.Parallel()
-	testdb.NoLeaksInParallel(t)
+	testdb.NoLeaks(t)
 	cases := conformance.Cases()
 	// The databases belong to the test, so that its check for leaks sees all connections.
 	database := func(testing.TB) string { return testdb.New(t).DSN }

@@ -53,8 +53,7 @@ func bounced(pool connector.PoolMode) conformance.Target {
 }
 
 func TestPoolsqlDoesWhatPgxDoesThroughPgBouncerInSessionMode(t *testing.T) {
-	t.Parallel()
-	testdb.NoLeaksInParallel(t)
+	testdb.NoLeaks(t)
 	p := testdb.PgBouncer(t, testdb.New(t).Server, "session")
 	// The databases belong to the test, so that its check for leaks sees all connections.
 	database := func(testing.TB) string { return testdb.New(t).DSN }
@@ -66,8 +65,7 @@ func TestPoolsqlDoesWhatPgxDoesThroughPgBouncerInSessionMode(t *testing.T) {
 // TestPoolsqlBehindPgBouncerInTransactionModeDoesWhatPgxDoesWithoutIt compares with pgx that is connected to the server: through
 // such a PgBouncer, pgx by itself fails at what it prepares by name, for a program that calls Prepare say.
 func TestPoolsqlBehindPgBouncerInTransactionModeDoesWhatPgxDoesWithoutIt(t *testing.T) {
-	t.Parallel()
-	testdb.NoLeaksInParallel(t)
+	testdb.NoLeaks(t)
 	p := testdb.PgBouncer(t, testdb.New(t).Server, "transaction")
 	database := func(testing.TB) string { return testdb.New(t).DSN }
 	cases := slices.DeleteFunc(conformance.Cases(), func(c conformance.Case) bool { return c.Needs&conformance.NeedSession != 0 })
