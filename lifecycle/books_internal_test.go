@@ -85,8 +85,7 @@ func (p *Pool[T]) checkPlansLocked() error {
 	if p.phase == open && len(p.all) > 0 && p.alarmAt == 0 {
 		errs = append(errs, errors.New("the keeper has no next round"))
 	}
-	retry := p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max && (p.sched.Waiting() > 0 || p.live < p.cfg.Min)
-	retry = retry && (p.adapt == nil || p.lackingLocked() > 0)
+	retry := p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max && p.lackingLocked() > 0
 	if p.phase == open && retry && (p.alarmAt == 0 || p.alarmAt > p.retryAt) {
 		errs = append(errs, errors.New("nobody will try again in time"))
 	}

@@ -18,9 +18,10 @@ func (p *Pool[T]) scheduleLocked() {
 	if at == 0 {
 		at = mono.Now().Add(p.cfg.KeepInterval)
 	}
-	if p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max &&
-		(p.sched.Wanting() > 0 || max(p.cfg.Min, p.warm) > p.live) && (p.adapt == nil || p.lackingLocked() > 0) {
-		at = min(at, p.retryAt) // without room a round could do nothing but set this same time again, without a pause
+	if p.failures > 0 && !p.sched.Suspended() && p.creating == 0 && len(p.all) < p.cfg.Max && p.lackingLocked() > 0 {
+		// Without room, or where nobody could use it (the limit, or a tenant's cap, keeps all waiting), a round could do nothing
+		// but set this same time again, without a pause.
+		at = min(at, p.retryAt)
 	}
 	if p.adapt != nil {
 		at = min(at, p.adaptDueLocked())

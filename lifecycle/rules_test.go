@@ -181,3 +181,27 @@ func TestASlowCallThatWaitedForItsShareIsToldSo(t *testing.T) {
 		first.Release()
 	})
 }
+
+// TestFailureIsNotTriedAgainForWhoCouldNotUseAnother: a round for them would be due at once, over and over, and time stand still.
+func TestFailureIsNotTriedAgainForWhoCouldNotUseAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &works{}
+		p := newPool(t, w, lifecycle.Config[*thing]{Max: 3, Rules: lifecycle.Rules{TenantMax: 1}})
+		of := func(tenant string) priority.Options { return priority.Options{Tenant: tenant} }
+		held := call(t.Context(), p, of("a")).served(t)
+		w.set(func(w *works) { w.createFails = errDown })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		call(ctx, p, of("b")).refused(t)
+		tried := w.attempts()
+		second := call(t.Context(), p, of("a"))
+		time.Sleep(time.Minute)
+		waits(t, second, "its tenant holds as much as it may")
+		if n := w.attempts() - tried; n != 0 {
+			t.Errorf("%d were tried for a tenant that may have no more", n)
+		}
+		check(t, p)
+		held.Release()
+		second.served(t).Release()
+	})
+}
