@@ -1,0 +1,12 @@
+package suites_test
+
+// The suites, and what their tests import: named here so that go.mod and go.sum know them.
+import (
+	_ "github.com/erikstmartin/go-testdb"
+	_ "github.com/jinzhu/gorm"
+	_ "github.com/jinzhu/now"
+	_ "github.com/jmoiron/sqlx"
+	_ "github.com/lib/pq"
+	_ "github.com/lib/pq/hstore"
+	_ "gorm.io/datatypes"
+)
