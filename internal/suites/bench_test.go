@@ -24,7 +24,7 @@ type suite struct {
 	passes int
 	// differs are the differences that are allowed.
 	differs []difference
-	// dir is the folder of the package's module, and mod is its go.mod, where that is not the module cache.
+	// dir is the package's folder, "" for where the go command keeps its module.
 	dir string
 }
 
@@ -92,14 +92,14 @@ func command(t *testing.T, name string, args ...string) []byte {
 	return out
 }
 
-// run runs the suite on a database of its own. A test that ends the program, by log.Fatal or a panic, is not run again, and
-// those after it are.
+// run runs the suite on a database of its own. A test that ends the program, by log.Fatal or a panic, is not run again; those
+// after it are, on another database, since it cannot have tidied up.
 func (s suite) run(t *testing.T, binary, mode, on string) report {
 	t.Helper()
-	db := testdb.New(t)
 	all := report{outcome: map[string]string{}, output: map[string]string{}}
 	var ran []string
 	for {
+		db := testdb.New(t)
 		c := exec.CommandContext(t.Context(), "go", "tool", "test2json", binary, "-test.v=test2json", "-test.timeout=5m",
 			"-test.skip=^("+strings.Join(ran, "|")+")$")
 		c.Dir = s.dir

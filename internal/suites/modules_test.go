@@ -9,4 +9,6 @@ import (
 	_ "github.com/lib/pq"
 	_ "github.com/lib/pq/hstore"
 	_ "gorm.io/datatypes"
+	_ "gorm.io/driver/postgres"
+	_ "gorm.io/gorm"
 )
