@@ -17,71 +17,87 @@ import (
 
 // A suite is the tests of one package of somebody else's.
 type suite struct {
-	pkg string
+	// pkg is the package, and dir its folder: where the tests run.
+	pkg, dir string
 	// env says where the database is, and what else the suite asks the environment for.
 	env func(dsn string) []string
 	// passes is how many tests must pass on pgx at least: a suite that found no database and skipped all says nothing.
 	passes int
 	// differs are the differences that are allowed.
 	differs []difference
-	// dir is the package's folder, "" for where the go command keeps its module.
-	dir string
 }
 
-// A bench is the folder where a suite is built.
-type bench struct{ mod string }
+// A bench is the folder where a suite is built, and what its go.mod replaces, module by folder.
+type bench struct {
+	dir      string
+	replaced map[string]string
+}
 
-// newBench writes a go.mod that is like ours and replaces the openers and what is unused.
+// newBench makes the openers' copies.
 func newBench(t *testing.T) bench {
 	t.Helper()
-	dir := t.TempDir()
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	mod := strings.Replace(read(t, "go.mod"), "=> ../..", "=> "+root, 1)
+	b := bench{t.TempDir(), map[string]string{"github.com/poolsql/poolsql": root}}
 	for _, o := range openers {
-		at := filepath.Join(dir, strings.ReplaceAll(o.module, "/", "_"))
-		o.copyTo(t, at)
-		mod += "\nreplace " + o.module + " => " + at + "\n"
+		o.copyTo(t, b.put(o.module))
 	}
-	for module, source := range unused {
-		at := filepath.Join(dir, strings.ReplaceAll(module, "/", "_"))
-		if err := os.Mkdir(at, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(at, "unused.go"), source)
-		write(t, filepath.Join(at, "go.mod"), "module "+module+"\n")
-		mod += "\nreplace " + module + " => " + at + "\n"
-	}
-	b := bench{filepath.Join(dir, "go.mod")}
-	write(t, b.mod, mod)
-	write(t, filepath.Join(dir, "go.sum"), read(t, "go.sum"))
 	return b
 }
 
-// build compiles the suite's tests.
-func (b bench) build(t *testing.T, s suite) (binary string) {
+// put returns the folder that replaces the module.
+func (b bench) put(module string) string {
+	dir := filepath.Join(b.dir, strings.ReplaceAll(module, "/", "_"))
+	b.replaced[module] = dir
+	return dir
+}
+
+// build compiles the tests of a package of a module that our go.mod requires.
+func (b bench) build(t *testing.T, pkg string) (binary string) {
 	t.Helper()
-	binary = filepath.Join(filepath.Dir(b.mod), "suite.test")
-	command(t, "go", "test", "-c", "-mod=mod", "-modfile="+b.mod, "-o", binary, s.pkg)
+	for module, source := range unused {
+		dir := b.put(module)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "unused.go"), source)
+		write(t, filepath.Join(dir, "go.mod"), "module "+module+"\n")
+	}
+	mod := filepath.Join(b.dir, "go.mod")
+	write(t, mod, read(t, "go.mod"))
+	write(t, filepath.Join(b.dir, "go.sum"), read(t, "go.sum"))
+	command(t, "", "go", append(b.edits(), mod)...)
+	binary = filepath.Join(b.dir, "suite.test")
+	command(t, "", "go", "test", "-c", "-mod=mod", "-modfile="+mod, "-o", binary, pkg)
 	return binary
+}
+
+// edits are the arguments by which the go command writes what is replaced into a go.mod.
+func (b bench) edits() []string {
+	args := []string{"mod", "edit"}
+	for module, dir := range b.replaced {
+		args = append(args, "-replace="+module+"="+dir)
+	}
+	return args
 }
 
 // moduleDir returns the folder of a module that go.mod requires, which is downloaded if need be.
 func moduleDir(t *testing.T, module string) string {
 	t.Helper()
 	var found struct{ Dir string }
-	if err := json.Unmarshal(command(t, "go", "mod", "download", "-json", module), &found); err != nil {
+	if err := json.Unmarshal(command(t, "", "go", "mod", "download", "-json", module), &found); err != nil {
 		t.Fatal(err)
 	}
 	return found.Dir
 }
 
-// command returns what it writes to its standard output. It sees this module, and not the workspace.
-func command(t *testing.T, name string, args ...string) []byte {
+// command runs a program in dir and returns what it writes to its standard output. It sees no workspace.
+func command(t *testing.T, dir, name string, args ...string) []byte {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), name, args...)
+	c.Dir = dir
 	c.Env = append(os.Environ(), "GOWORK=off")
 	var stderr bytes.Buffer
 	c.Stderr = &stderr

@@ -8,13 +8,10 @@
 // of other databases, which the suites import and do not use here, are replaced by empty packages, so that nobody has to
 // compile SQLite.
 //
-// # GORM
+// # The second GORM
 //
-// The suite of GORM's second version is a module of its own, which no proxy has. It can be run from a clone of GORM's
-// repository:
+// GORM's second version has its suite in its repository alone. It is run from a clone, if one is named; from any other there
+// is, as a stand-in, what programs do with GORM as far as it comes to the driver:
 //
-//	POOLSQL_GORM_REPOSITORY=../gorm go test ./internal/suites -run TestGORMFromItsRepository -v
-//
-// What is always run is the suite of its first version, which the second one's was made of; that of gorm.io/datatypes, and
-// what stands in gorm_test.go.
+//	POOLSQL_GORM_REPOSITORY=$HOME/gorm go test -v ./internal/suites -run TheSecondGORM
 package suites

@@ -1,6 +1,6 @@
 package suites_test
 
-// The suites, and what their tests import: named here so that go.mod and go.sum know them.
+// The suites, what their tests import, and what openers use: named here so that go.mod and go.sum know them.
 import (
 	_ "github.com/erikstmartin/go-testdb"
 	_ "github.com/jinzhu/gorm"
@@ -11,4 +11,6 @@ import (
 	_ "gorm.io/datatypes"
 	_ "gorm.io/driver/postgres"
 	_ "gorm.io/gorm"
+
+	_ "github.com/poolsql/poolsql"
 )

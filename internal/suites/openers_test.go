@@ -117,19 +117,7 @@ func suiteOn() string {
 // copyTo copies the opener's module to dir and makes it ask the environment.
 func (o opener) copyTo(t *testing.T, dir string) {
 	t.Helper()
-	if err := os.CopyFS(dir, os.DirFS(moduleDir(t, o.module))); err != nil {
-		t.Fatal(err)
-	}
-	// In the module cache all is read-only, and so is the copy.
-	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Chmod(path, 0o755)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	copyFolder(t, moduleDir(t, o.module), dir)
 	file := filepath.Join(dir, o.file)
 	before := read(t, file)
 	if strings.Count(before, o.call) != 1 {
@@ -142,13 +130,29 @@ func (o opener) copyTo(t *testing.T, dir string) {
 	write(t, filepath.Join(dir, "poolsql_on.go"), fmt.Sprintf(suiteOn, name, under, onPgx, onPoolsql, onAround))
 }
 
+// copyFolder copies all that is in a folder, so that it can be written to: in the module cache nothing can.
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	err := filepath.WalkDir(to, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chmod(path, 0o755)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // unused are drivers for other databases that suites import. Of each there is what they need to compile.
 var unused = map[string]string{
 	"github.com/mattn/go-sqlite3":      "package sqlite3\n",
 	"github.com/denisenkom/go-mssqldb": "package mssql\n",
 	"gorm.io/driver/sqlite":            "package sqlite\n" + noDialector,
 	"gorm.io/driver/sqlserver":         "package sqlserver\n" + noDialector,
-	"gorm.io/driver/gaussdb":           "package gaussdb\n" + noDialector,
 }
 
 const noDialector = `

@@ -65,14 +65,6 @@ func TestGORMsDatatypesSayTheSameOnBoth(t *testing.T) {
 	compare(t, suite{pkg: "gorm.io/datatypes", env: gormOn("postgres"), passes: 10})
 }
 
-// The second GORM's suite is a module that no proxy has. What stands in for it is ours.
-func TestTheSecondGORMSaysTheSameOnBoth(t *testing.T) {
-	compare(t, suite{
-		pkg: "github.com/poolsql/poolsql/internal/suites/testdata/gorm", dir: "testdata/gorm",
-		env: gormOn("postgres"), passes: 33,
-	})
-}
-
 func gormOn(dialect string) func(dsn string) []string {
 	return func(dsn string) []string {
 		return []string{"GORM_DIALECT=" + dialect, "GORM_DSN=" + dsn, "DEBUG=false"}
@@ -82,11 +74,13 @@ func gormOn(dialect string) func(dsn string) []string {
 // compare runs the suite on pgx and on poolsql in each mode, and fails for each test whose outcome is another.
 func compare(t *testing.T, s suite) {
 	t.Helper()
+	s.dir = moduleDir(t, s.pkg)
+	compareBuilt(t, s, newBench(t).build(t, s.pkg))
+}
+
+func compareBuilt(t *testing.T, s suite, binary string) {
+	t.Helper()
 	testdb.NoLeaks(t)
-	if s.dir == "" {
-		s.dir = moduleDir(t, s.pkg)
-	}
-	binary := newBench(t).build(t, s)
 	for _, mode := range modes() {
 		t.Run(mode, func(t *testing.T) {
 			pgx := s.run(t, binary, mode, onPgx)
