@@ -26,6 +26,7 @@ type sample struct {
 	suspended                        bool
 	shut                             shutness
 	failing                          bool // no connection could be opened at the last attempt
+	sessionLimit                     int  // what SetMaxOpenConns was called with
 
 	// busy and capacity are sums over the samples: for how long connections were in use, and for how long there might have
 	// been. They are set by samples.add.
@@ -50,6 +51,7 @@ func (m *Monitor) look() *sample {
 	s := &sample{at: time.Now()}
 	s.count(&stats)
 	s.leaveOut(&own)
+	s.sessionLimit = m.pool.SessionLimit()
 	held := make(map[uint64]time.Time, s.inUse)
 	for i := range conns {
 		if since := conns[i].HolderSince; !since.IsZero() {
