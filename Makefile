@@ -43,7 +43,8 @@ faults: ## each fault of a network and of a server, SOAKS=20 times, under the ra
 		n=$$((n + 1)); \
 	done
 
-soak: ## SOAKS=20 rounds of all tests and faults under the race detector, with SOAK=1m of stress a package in each
+soak: ## the suites of sqlx and GORM in all modes; SOAKS=20 rounds of all tests and faults under the race detector, with SOAK=1m of stress a package in each
+	POOLSQL_SUITES=all go test -count=1 -timeout 30m ./internal/suites
 	@n=1; while [ $$n -le $(SOAKS) ]; do \
 		echo "soak $$n of $(SOAKS)"; \
 		POOLSQL_STRESS=$(SOAK) go test -race -count=1 -timeout 30m ./... || exit 1; \
@@ -52,6 +53,7 @@ soak: ## SOAKS=20 rounds of all tests and faults under the race detector, with S
 	done
 
 examples: ## the quickstart in full, the example of observability, the search for a pool size in short, and the comparison in full
+	bash .ci/run examples
 	go run ./examples/quickstart
 	go run ./examples/observability -duration 30s
 	go run ./examples/tune -max 16 -duration 200ms -passes 3

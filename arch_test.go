@@ -66,6 +66,7 @@ var apart = map[string][]string{
 	"internal/observability":   {public, "internal/testdb"},
 	"internal/readcheck":       {"internal/sqltext", "internal/testdb"},
 	"internal/browser":         {public, "internal/testdb"},
+	"internal/suites":          {public, "internal/testdb"},
 	"internal/testdb/embedded": {},
 }
 

@@ -23,6 +23,7 @@ func Open(cfg Config) (*sql.DB, error) {
 	}
 	db := sql.OpenDB(c)
 	db.SetMaxIdleConns(maxIdleSessions)
+	c.dbs.add(db)
 	return db, nil
 }
 
@@ -31,17 +32,22 @@ func Open(cfg Config) (*sql.DB, error) {
 // and may cost one if it is not.
 //
 // It fails if db is on something else. It also fails, but returns the connector all the same, if somebody limited db with
-// SetMaxOpenConns: that limit would queue callers at random, before poolsql hears of them.
+// SetMaxOpenConns: that limit would queue callers at random, before poolsql hears of them. Who limits it later is told by
+// [Connector.SessionLimit], and so by package health.
 func FromDB(db *sql.DB) (*Connector, error) {
 	stats := db.Stats()
 	limited := stats.MaxOpenConnections
 	if limited > 0 && stats.InUse >= limited { // to look would be to stand in that queue
 		if d, ok := db.Driver().(Driver); ok && d.connector != nil {
+			d.connector.dbs.add(db)
 			return d.connector, limitError(limited)
 		}
 		return nil, limitError(limited)
 	}
 	c, err := find(db)
+	if c != nil {
+		c.dbs.add(db)
+	}
 	if err == nil && limited > 0 {
 		err = limitError(limited)
 	}

@@ -26,6 +26,7 @@ type sample struct {
 	suspended                        bool
 	shut                             shutness
 	failing                          bool // no connection could be opened at the last attempt
+	sessionLimit                     int  // what SetMaxOpenConns was called with
 
 	overloads []overload // the classes that are overloaded
 	dryRun    bool       // and nobody is turned away for it
@@ -56,6 +57,7 @@ func (m *Monitor) look() *sample {
 	cfg := m.pool.Config()
 	s.trouble(&stats, &cfg, m.pool.Routes())
 	s.leaveOut(&own)
+	s.sessionLimit = m.pool.SessionLimit()
 	held := make(map[uint64]time.Time, s.inUse)
 	for i := range conns {
 		if since := conns[i].HolderSince; !since.IsZero() {

@@ -47,6 +47,10 @@ func (m *Monitor) warnings(w *Window, s *sample, d *Database, console *PgBouncer
 	if s.suspended {
 		warn("Pool suspended: nobody is lent a connection")
 	}
+	if s.sessionLimit > 0 {
+		warn("SetMaxOpenConns(%d) was called on the *sql.DB: callers queue at random before the pool hears of them; "+
+			"Config.MaxConns is for that", s.sessionLimit)
+	}
 	if console != nil && console.Error != "" {
 		warn("PgBouncer's console does not answer: %s", console.Error)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,26 @@ func TestAFullPoolIsAWarningAndIsHealthy(t *testing.T) {
 		}
 		if len(r.Reasons) != 1 || r.Reasons[0].Text != "100 % of 2 connections in use: -5" {
 			t.Errorf("reasons %+v", r.Reasons)
+		}
+	})
+}
+
+func TestALimitInFrontOfThePoolIsAWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, pool, m := open(t, connector.Config{Connector: &engine{takes: time.Millisecond}, MaxConns: 2}, health.Config{})
+		m.Start()
+		if found, err := connector.FromDB(db); found != pool || err != nil {
+			t.Fatalf("found %v, %v", found, err)
+		}
+		defer work(t, db, 1, time.Second, "select")()
+		time.Sleep(time.Minute)
+		if r := m.Report(); len(r.Warnings) != 0 {
+			t.Errorf("warnings %q before", r.Warnings)
+		}
+		db.SetMaxOpenConns(5)
+		time.Sleep(time.Minute)
+		if r := m.Report(); len(r.Warnings) != 1 || !strings.HasPrefix(r.Warnings[0], "SetMaxOpenConns(5) was called") || r.Status != health.Healthy {
+			t.Errorf("warnings %q, %s", r.Warnings, r.Status)
 		}
 	})
 }
