@@ -51,9 +51,11 @@ soak: ## SOAKS=20 rounds of all tests and faults under the race detector, with S
 		n=$$((n + 1)); \
 	done
 
-examples: ## the quickstart in full, the example of observability, the search for a pool size in short, and the comparison in full
+examples: ## the quickstart in full, the examples of observability, of a service and of gRPC, the search for a pool size in short, and the comparison in full
 	go run ./examples/quickstart
 	go run ./examples/observability -duration 30s
+	go run ./examples/service -duration 30s
+	go run ./examples/grpc
 	go run ./examples/tune -max 16 -duration 200ms -passes 3
 	go run ./examples/compare
 
