@@ -52,10 +52,12 @@ soak: ## the suites of sqlx and GORM in all modes; SOAKS=20 rounds of all tests 
 		n=$$((n + 1)); \
 	done
 
-examples: ## the quickstart in full, the example of observability, the search for a pool size in short, and the comparison in full
+examples: ## the quickstart in full, the examples of observability, of a service and of gRPC, the search for a pool size in short, and the comparison in full
 	bash .ci/run examples
 	go run ./examples/quickstart
 	go run ./examples/observability -duration 30s
+	go run ./examples/service -duration 30s
+	go run ./examples/grpc
 	go run ./examples/tune -max 16 -duration 200ms -passes 3
 	go run ./examples/compare
 

@@ -36,7 +36,7 @@ type Connector struct {
 	isRoute   bool    // it is the pool of a route of another connector, whose observers it has
 	replica   bool    // it is a route to a replica
 	dbs       dbs
-	suspected func()  // of a route's pool: called when its connections are suspect; nil otherwise
+	suspected func() // of a route's pool: called when its connections are suspect; nil otherwise
 
 	// mu guards the totals of the connections that have ended, and each connection's mark that it is in them. It is held
 	// to add, and never together with another lock.

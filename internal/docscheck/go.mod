@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/poolsql/poolsql => ../../
 
 require (
+	github.com/DATA-DOG/go-sqlmock v1.5.2
 	github.com/XSAM/otelsql v0.44.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/jmoiron/sqlx v1.4.0

@@ -2,8 +2,10 @@ package docscheck
 
 // What the documents import, so that go.mod requires it.
 import (
+	_ "github.com/DATA-DOG/go-sqlmock"
 	_ "github.com/XSAM/otelsql"
 	_ "github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/pgxpool"
 	_ "github.com/jmoiron/sqlx"
 	_ "go.opentelemetry.io/otel/exporters/prometheus"
 	_ "go.opentelemetry.io/otel/sdk/metric"
@@ -11,6 +13,7 @@ import (
 	_ "gorm.io/gorm"
 
 	_ "github.com/poolsql/poolsql"
+	_ "github.com/poolsql/poolsql/connector/poolhttp"
 	_ "github.com/poolsql/poolsql/health"
 	_ "github.com/poolsql/poolsql/lifecycle"
 	_ "github.com/poolsql/poolsql/otel"
@@ -40,11 +43,15 @@ var packages = map[string]string{
 	"sdkmetric":  "go.opentelemetry.io/otel/sdk/metric",
 	"stdlib":     "github.com/jackc/pgx/v5/stdlib",
 
+	"pgxpool":  "github.com/jackc/pgx/v5/pgxpool",
+	"poolhttp": "github.com/poolsql/poolsql/connector/poolhttp",
 	"presets":  "github.com/poolsql/poolsql/presets",
 	"priority": "github.com/poolsql/poolsql/priority",
 	"slog":     "log/slog",
 	"sql":      "database/sql",
+	"sqlmock":  "github.com/DATA-DOG/go-sqlmock",
 	"sqlx":     "github.com/jmoiron/sqlx",
+	"testing":  "testing",
 	"time":     "time",
 }
 
