@@ -33,7 +33,7 @@ var inText = []struct {
 	{"max_conn_lifetime_jitter", "1m30s", connector.Config{MaxConnLifetimeJitter: 90 * time.Second}},
 	{"max_conn_idle_time", "none", connector.Config{MaxConnIdleTime: connector.None}},
 	{"health_check_period", "5s", connector.Config{HealthCheckPeriod: 5 * time.Second}},
-	{"acquire_timeout", "250ms", connector.Config{AcquireTimeout: 250 * time.Millisecond}},
+	{"acquire_timeout", "25s", connector.Config{AcquireTimeout: 25 * time.Second}},
 	{"connect_timeout", "7s", connector.Config{ConnectTimeout: 7 * time.Second}},
 	{"statement_timeout", "4321ms", connector.Config{StatementTimeout: 4321 * time.Millisecond}},
 	{"transaction_timeout", "1m", connector.Config{TransactionTimeout: time.Minute}},

@@ -33,7 +33,7 @@ func full(t *testing.T) connector.Config {
 
 const fullJSON = `{"name":"shop floor","dsn":"postgres://app@localhost/shop?sslmode=disable\u0026pool_max_waiting=7","max_conns":9,"min_conns":2,` +
 	`"max_dials":3,"max_conn_lifetime":"2h0m0s","max_conn_lifetime_jitter":"1m30s","max_conn_idle_time":"none","health_check_period":"5s",` +
-	`"acquire_timeout":"250ms","connect_timeout":"7s","statement_timeout":"4.321s","transaction_timeout":"1m0s",` +
+	`"acquire_timeout":"25s","connect_timeout":"7s","statement_timeout":"4.321s","transaction_timeout":"1m0s",` +
 	`"idle_in_transaction_timeout":"8.765s","cancel_timeout":"800ms","max_cancels":2,"end_timeout":"20s","high_reserve":1,"aging_share":-1,` +
 	`"max_waiting":100,"shedding":"on","tenant_weights":"gold=4","tenant_max_conns":3,"tenant_max_waiting":50,"slow_threshold":"400ms",` +
 	`"slow_share":30,"cost_by_statement":true,"cost_from_plan":true,"adaptive_limit":true,"adaptive_limit_min":3,"coalesce_max_waiters":-1,"coalesce_max_bytes":4096,"coalesce_max_age":"50ms","coalesce_at_cap":"fail",` +

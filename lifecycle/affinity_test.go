@@ -126,37 +126,47 @@ func BenchmarkAffinity(b *testing.B) {
 }
 
 // A new key takes the place of the one that was asked for longest ago, and nothing else in the order changes: the resource that
-// was used last is still the first to be lent to those without a key, and the first to grow old is the one idle for longest.
+// was used last is still the first to be lent to those without a key.
 func TestANewKeyTakesTheResourceThatHasBeenIdleForLongest(t *testing.T) {
 	p := counted(t, 3)
+	ids := map[string]uint64{}
 	var held []lifecycle.Handle[int]
-	byKey := map[string]uint64{}
 	for _, key := range []string{"a", "b", "c"} {
 		h := lendTo(t, p, key)
-		byKey[key] = h.ID()
+		ids[key] = h.ID()
 		held = append(held, h)
 	}
 	for _, h := range held { // the last is c's
 		h.Release()
 	}
 	h := lendTo(t, p, "d")
-	if h.ID() != byKey["a"] {
-		t.Errorf("d got %d, want what was a's, idle for longest, of %v", h.ID(), byKey)
+	if h.ID() != ids["a"] {
+		t.Errorf("d got %d, want what was a's, of %v", h.ID(), ids)
 	}
-	h.Release() // on top of b's and c's
-	h = lendTo(t, p, "b")
-	if h.ID() != byKey["b"] {
-		t.Errorf("b got %d of %v", h.ID(), byKey)
-	}
-	h.Release() // on top of c's and what is d's
-	for _, want := range []uint64{byKey["b"], byKey["a"], byKey["c"]} {
+	h.Release()
+	for _, key := range []string{"a", "c", "b"} {
 		h, err := p.Acquire(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer h.Release()
-		if h.ID() != want {
-			t.Errorf("without a key one gets %d, want %d", h.ID(), want)
+		if h.ID() != ids[key] {
+			t.Errorf("without a key one gets %d, want what was %s's, of %v", h.ID(), key, ids)
 		}
+	}
+}
+
+// What has served no key is nobody's: the warmest of them will do.
+func TestANewKeyTakesNothingFromAnotherWhileThereIsOneWithoutAKey(t *testing.T) {
+	p := counted(t, 2)
+	first := lendTo(t, p, "")
+	second := lendTo(t, p, "")
+	want := second.ID()
+	first.Release()
+	second.Release()
+	h := lendTo(t, p, "a")
+	defer h.Release()
+	if h.ID() != want {
+		t.Errorf("a got %d, want the one that was used last, %d", h.ID(), want)
 	}
 }

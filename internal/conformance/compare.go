@@ -32,10 +32,12 @@ type Difference struct {
 const absent = "(absent)"
 
 // Compare runs the cases on two targets, each on a database of its own, in each mode, and fails the test where got sees
-// anything else than want does, but for the allowed differences, and where one of these does not show.
+// anything else than want does, but for the allowed differences, and where one of these does not show. The modes run beside
+// each other.
 func Compare(t *testing.T, database func(testing.TB) (dsn string), want, got Target, cases []Case, modes []pgx.QueryExecMode, allowed []Difference) {
 	for _, mode := range modes {
 		t.Run(modeName(mode), func(t *testing.T) {
+			t.Parallel()
 			wantSide, gotSide := newSide(t, want, database), newSide(t, got, database)
 			for _, c := range cases {
 				if c.Modes != nil && !slices.Contains(c.Modes, mode) {

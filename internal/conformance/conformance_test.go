@@ -8,7 +8,8 @@ import (
 )
 
 func TestPoolsqlDoesWhatPgxDoes(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	cases := conformance.Cases()
 	// The databases belong to the test, so that its check for leaks sees all connections.
 	database := func(testing.TB) string { return testdb.New(t).DSN }

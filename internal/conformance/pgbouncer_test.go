@@ -53,7 +53,8 @@ func bounced(pool connector.PoolMode) conformance.Target {
 }
 
 func TestPoolsqlDoesWhatPgxDoesThroughPgBouncerInSessionMode(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.PgBouncer(t, testdb.New(t).Server, "session")
 	// The databases belong to the test, so that its check for leaks sees all connections.
 	database := func(testing.TB) string { return testdb.New(t).DSN }
@@ -65,7 +66,8 @@ func TestPoolsqlDoesWhatPgxDoesThroughPgBouncerInSessionMode(t *testing.T) {
 // TestPoolsqlBehindPgBouncerInTransactionModeDoesWhatPgxDoesWithoutIt compares with pgx that is connected to the server: through
 // such a PgBouncer, pgx by itself fails at what it prepares by name, for a program that calls Prepare say.
 func TestPoolsqlBehindPgBouncerInTransactionModeDoesWhatPgxDoesWithoutIt(t *testing.T) {
-	testdb.NoLeaks(t)
+	t.Parallel()
+	testdb.NoLeaksInParallel(t)
 	p := testdb.PgBouncer(t, testdb.New(t).Server, "transaction")
 	database := func(testing.TB) string { return testdb.New(t).DSN }
 	cases := slices.DeleteFunc(conformance.Cases(), func(c conformance.Case) bool { return c.Needs&conformance.NeedSession != 0 })
