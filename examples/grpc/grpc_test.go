@@ -69,7 +69,7 @@ func TestTheProgramShowsWhatItPromises(t *testing.T) {
 	}
 	for _, want := range []string{
 		`(?m)^report +low +\d+ ms +OK +queue;dur=[1-9]`,
-		`(?m)^checkout +high +\d+ ms +OK +queue;dur=\d+\.\d, db;dur=1\d\.`,
+		`(?m)^checkout +high +\d+ ms +OK +queue;dur=\d+\.\d, db;dur=[1-9]`,
 		`(?m)^in a hurry +normal +\d+ ms +DeadlineExceeded`,
 		`(?m)^one too many +low +\d+ ms +Unavailable`,
 	} {

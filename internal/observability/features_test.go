@@ -2,6 +2,7 @@ package observability_test
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/poolsql/poolsql"
@@ -24,9 +25,13 @@ func behind(s *site, pair *testdb.Pair) *trouble {
 		Name: "behind", DSN: pair.PrimaryDSN(), MaxConns: 2, ReplicaCheckInterval: 100 * time.Millisecond,
 		Routes: []poolsql.Route{{Name: "replica", Config: poolsql.Config{DSN: pair.StandbyDSN(), MaxConns: 2}}},
 	})
+	standby, err := sql.Open("pgx", pair.Standby().DSN()) // as a superuser
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = standby.Close() })
 	replay := func(what string) {
-		ctx := priority.WithRoute(context.Background(), "replica")
-		if err := exec(db, "select pg_wal_replay_"+what+"()")(ctx); err != nil {
+		if err := exec(standby, "select pg_wal_replay_"+what+"()")(context.Background()); err != nil {
 			s.t.Error(err)
 		}
 	}

@@ -10,12 +10,12 @@ import (
 )
 
 // modes are pgx's execution modes in which the suites run: how a statement reaches the server decides about types, and
-// about what is prepared. All five are run where POOLSQL_SUITES is "all".
+// about what is prepared. All five are run where POOLSQL_SUITES is "all", else the one that is pgx's default.
 func modes() []string {
 	if os.Getenv("POOLSQL_SUITES") == "all" {
 		return slices.Concat(caching, uncached)
 	}
-	return []string{caching[0], uncached[0]}
+	return caching[:1]
 }
 
 // Modes that remember statements, and modes that do not.
