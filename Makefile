@@ -45,6 +45,7 @@ faults: ## each fault of a network and of a server, SOAKS=20 times, under the ra
 
 soak: ## the suites of sqlx and GORM in all modes; SOAKS=20 rounds of all tests and faults under the race detector, with SOAK=1m of stress a package in each
 	POOLSQL_SUITES=all go test -count=1 -timeout 30m ./internal/suites
+	POOLSQL_ADAPTIVE=all go test -count=1 -timeout 30m ./internal/adaptive
 	@n=1; while [ $$n -le $(SOAKS) ]; do \
 		echo "soak $$n of $(SOAKS)"; \
 		POOLSQL_STRESS=$(SOAK) go test -race -count=1 -timeout 30m ./... || exit 1; \
@@ -53,7 +54,8 @@ soak: ## the suites of sqlx and GORM in all modes; SOAKS=20 rounds of all tests 
 	done
 
 examples: ## the quickstart in full, the examples of observability, of a service and of gRPC, the search for a pool size in short, and the comparison in full
-	bash .ci/run examples
+	for name in sql replica tenants pgbouncer serverless; do go run ./examples/$$name || exit 1; done
+	for name in sqlx gorm squirrel sqlc goose river; do go run ./examples/libraries/$$name || exit 1; done
 	go run ./examples/quickstart
 	go run ./examples/observability -duration 30s
 	go run ./examples/service -duration 30s

@@ -88,7 +88,7 @@ func (s *source) routed(e emitter, stats *connector.Stats) {
 			e.integer(idRouteServing, f.routes[i], oneIf(r.Serves))
 		}
 		e.integer(idRouteEjections, f.routes[i], int64(r.Ejections))
-		if !r.FreshAt.IsZero() || r.SameServer { // else nobody knows
+		if !r.FreshAt.IsZero() || r.SameServer || r.Lag > 0 { // one that was behind from the first is so by that much at least
 			e.floating(idRouteLag, f.routes[i], r.Lag.Seconds())
 		}
 	}

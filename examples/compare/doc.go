@@ -53,7 +53,7 @@
 //     that comes before its caller's deadline. failsafe-go and bohde/codel limit as many callers as there are connections.
 //     The work of I, J and K is a tenth more or less each time, and where the system can (Linux), the stand-in's calls end when
 //     they should, to some 50 µs. With calls that all take the same, and that sleep by Go's timers, connections come free
-//     several at a time, and whoever is next waits for all of them: the p99 of high is then 11 to 13 ms with every peer.
+//     several at a time, and whoever is next waits for all of them: the p99 of high is then 11 to 13 ms with every peer that serves high first.
 //   - J: two tenants, of which one has as many calls as it can make. Only poolsql reads their names.
 //   - K: statements of two lengths. Only poolsql reads their labels.
 //   - L: callers that ask a server the same. Each execution has an answer of its own, so that the answers tell how many there
