@@ -103,7 +103,8 @@ func (c *Conn) query(ctx context.Context, query string, args []driver.NamedValue
 }
 
 // rows are pgx's rows whose end the session hears of. The concrete type is embedded, so that every optional interface
-// that it has, those of later versions of Go included, is there still. Whatever error ended them early comes out of Next,
+// that it has is there still. One of a later version of Go may supersede a method that is ours, as RowsColumnScanner of Go 1.27
+// did with Next: TestRowsAreSteppedThroughHere finds it. Whatever error ended them early comes out of Next,
 // if there was one more, and out of Close.
 type rows struct {
 	*stdlib.Rows
@@ -149,13 +150,15 @@ func (r *rows) bound() bool {
 	return r.session != nil && r.session.conn == r.conn && r.session.h.Epoch() == r.epoch
 }
 
-// Next implements driver.Rows.
-func (r *rows) Next(dest []driver.Value) error {
-	err := r.Rows.Next(dest)
-	if err == nil {
+// Next implements driver.Rows. From Go 1.27 on, database/sql calls NextRow in its place.
+func (r *rows) Next(dest []driver.Value) error { return r.moved(r.Rows.Next(dest)) }
+
+// moved notes that there is one more row, or that there is none because of err, and returns what the caller shall see.
+func (r *rows) moved(err error) error {
+	switch {
+	case err == nil:
 		r.read++
-	}
-	if err != nil && err != io.EOF && r.bound() { //nolint:errorlint // the driver contract has it as it is
+	case err != io.EOF && r.bound(): //nolint:errorlint // the driver contract has it as it is
 		err = r.fail(err)
 	}
 	return err
