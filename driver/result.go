@@ -162,21 +162,34 @@ func (r *sharedRows) Close() error { return r.closed }
 
 // Next implements driver.Rows. What a reader may change is its own.
 func (r *sharedRows) Next(dest []driver.Value) error {
+	if err := r.step(); err != nil {
+		return err
+	}
+	for i := range r.names {
+		dest[i] = r.value(i)
+	}
+	return nil
+}
+
+// step goes to the next row, and says what is in its place if there is none.
+func (r *sharedRows) step() error {
 	if r.next >= r.rows {
 		if r.err != nil {
 			return r.err
 		}
 		return io.EOF
 	}
-	n := len(r.names)
-	copy(dest, r.values[r.next*n:(r.next+1)*n])
-	for i, v := range dest[:n] {
-		if b, ok := v.([]byte); ok {
-			dest[i] = bytes.Clone(b)
-		}
-	}
 	r.next++
 	return nil
+}
+
+// value returns what is in a column of the row that was gone to last.
+func (r *sharedRows) value(i int) driver.Value {
+	v := r.values[(r.next-1)*len(r.names)+i]
+	if b, ok := v.([]byte); ok {
+		return bytes.Clone(b)
+	}
+	return v
 }
 
 // HasNextResultSet implements driver.RowsNextResultSet.
