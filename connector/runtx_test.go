@@ -159,8 +159,8 @@ func TestADeadlockRunsTheVictimAgain(t *testing.T) {
 			})
 		}
 		done.Wait()
-		if runs != 3 {
-			t.Errorf("%d runs, want 3", runs)
+		if runs < 3 || runs > 10 { // more than 3 if the second run of the one meets the first of the other
+			t.Errorf("%d runs, want 3 or a few more", runs)
 		}
 		expectBalances(t, db, "102 102")
 	})

@@ -226,14 +226,18 @@ func TestContextThatEndsWithItsStatementLeavesTheTransactionAsItsErrorSays(t *te
 	f.exec("create table things (id int)")
 	before := f.pid()
 	var committed, failed int
-	for range rounds(500) {
+	for round := range rounds(500) {
 		tx, err := f.db.BeginTx(f.ctx, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
+		seconds := 0.0005
+		if round%10 == 9 {
+			seconds = 0.2 // where timers are late, all the others are done before they are canceled
+		}
 		ctx, cancel := context.WithCancel(f.ctx)
 		stop := time.AfterFunc(rand.N(2*time.Millisecond), cancel)
-		_, err = tx.ExecContext(ctx, "insert into things select 1 from pg_sleep(0.0005)")
+		_, err = tx.ExecContext(ctx, "insert into things select 1 from pg_sleep($1)", seconds)
 		stop.Stop()
 		cancel()
 		_, next := tx.ExecContext(f.ctx, "select 1")
@@ -297,7 +301,7 @@ func TestCancelThatComesBeforeItsStatementIsRepeated(t *testing.T) {
 				watch.within(t, time.Second, "a statement that is canceled twice")
 				f.exec("select pg_sleep(0.01)")
 			}
-			if n.packets.Load() < 6 {
+			if n.packets.Load() < 4 { // one for each, and one more unless this program was slower than the network
 				t.Errorf("%d requests to cancel", n.packets.Load())
 			}
 			if after := f.pid(); after != before {

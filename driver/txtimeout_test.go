@@ -194,12 +194,12 @@ func TestATransactionOnAConnThatBeganWithoutLimitsHasThem(t *testing.T) {
 func TestTheTransactionsOwnContextIsTheSmallerLimit(t *testing.T) {
 	t.Parallel()
 	f := patient(t, 1, transactionTimeout(time.Minute))
-	ctx, cancel := context.WithTimeout(f.ctx, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(f.ctx, 2*time.Second)
 	defer cancel()
 	tx := f.begin(ctx)
 	watch := startWatch()
 	_, err := tx.ExecContext(f.ctx, "select pg_sleep(60)") // its own context allows it
-	watch.within(t, 5*time.Second, "the statement")
+	watch.within(t, 7*time.Second, "the statement")
 	f.ranOut(err, pooldriver.LimitContext, 0)
 	tx.Rollback()
 	f.awaitFree()

@@ -263,6 +263,7 @@ func TestAServerWithoutRoomForMoreIsBusyAndNotDown(t *testing.T) {
 		e.room.Store(2)
 		db, _, m := open(t, connector.Config{Connector: e, MaxConns: 4, AcquireTimeout: time.Hour}, health.Config{})
 		m.Start()
+		synctest.Wait() // else the first probe may come to stand behind those who hold both connections for 20 s
 		defer work(t, db, 6, time.Millisecond, "20s")()
 		for range 90 {
 			time.Sleep(time.Second)
