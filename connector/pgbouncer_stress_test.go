@@ -149,8 +149,9 @@ func (b *bounced) sampleSessions(most int, done <-chan struct{}) {
 		var n int
 		err := b.direct.QueryRowContext(b.ctx, `select count(*) from pg_stat_activity where datname = current_database()
 			and backend_type = 'client backend' and pid <> pg_backend_pid()`).Scan(&n)
-		if err != nil || n > most {
-			b.t.Errorf("the server has %d sessions, want %d at most (%v)", n, most, err)
+		// One that PgBouncer has closed is there until it notices: PgBouncer's own number, below, is the exact one.
+		if err != nil || n > 2*most {
+			b.t.Errorf("the server has %d sessions, want %d and a few that end (%v)", n, most, err)
 		}
 		pools, err := console.Pools(b.ctx)
 		if err != nil {
