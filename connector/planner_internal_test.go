@@ -17,7 +17,7 @@ func planned(t *testing.T) (*Connector, *sql.DB) {
 	t.Helper()
 	testdb.NoLeaksInParallel(t)
 	c := NewConnector(Config{
-		DSN: testdb.New(t).DSN, MaxConns: 2, SlowThreshold: 20 * time.Millisecond, CostByStatement: true, CostFromPlan: true,
+		DSN: testdb.New(t).DSN, MaxConns: 2, SlowThreshold: 500 * time.Millisecond, CostByStatement: true, CostFromPlan: true,
 	})
 	db := sql.OpenDB(c)
 	t.Cleanup(func() {
