@@ -23,7 +23,6 @@ func (l *live) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.leave()
-	s := stream{w: w, control: http.NewResponseController(w)}
 	if !flushes(w) {
 		http.Error(w, "the stream cannot be written: some handler around the page has a ResponseWriter without Flush and Unwrap",
 			http.StatusNotImplemented)
@@ -36,6 +35,7 @@ func (l *live) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	shutdown := l.shutdown(r)
+	s := stream{w: w, control: http.NewResponseController(w)}
 	f := l.frame()
 	if !s.send([]byte("retry: 2000\n\n")) || !s.send(f.hello()) {
 		return

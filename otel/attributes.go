@@ -37,7 +37,7 @@ func attributesOf(pool *connector.Connector, c *config) attributes {
 var given = []string{keyPool, keySystem, keyNamespace, keyAddress, keyPort}
 
 // checkAttributes reports the attributes of the user that tell series of one pool apart: of two series that differ in
-// nothing else, a scrape would have one twice, and fail. In a scrape a dot is an underscore.
+// nothing else, a scrape has the first alone, and what is in the other is lost. In a scrape a dot is an underscore.
 func checkAttributes(attributes []attribute.KeyValue) error {
 	scraped := func(key string) string { return strings.ReplaceAll(key, ".", "_") }
 	telling := map[string]bool{"le": true, "quantile": true} // Prometheus's own

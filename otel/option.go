@@ -66,8 +66,8 @@ func WithPoolName(name string) Option {
 
 // WithAttributes adds attributes to every series of the pool: a role, say, or db.system.name for a server that is no
 // PostgreSQL. They win over those that are read from the pool's configuration, but not over the pool's name. A key that
-// tells the pool's series apart, such as db.query.summary or poolsql.class, is refused by [Register]: two series would be
-// one.
+// tells the pool's series apart, such as db.query.summary or poolsql.class, is refused by [Register]: of two
+// series that become alike one would be lost.
 func WithAttributes(attributes ...attribute.KeyValue) Option {
 	attributes = slices.Clone(attributes)
 	for i, kv := range attributes {

@@ -23,8 +23,8 @@ type Registration struct {
 
 // Register measures pool, and the pool of each of its routes under its own name, from now on, until
 // [Registration.Unregister]. It fails if the pool's configuration or an attribute is bad, if an instrument cannot be made,
-// or with ErrNameTaken if this MeterProvider, or [Producer], has a pool of the same name
-// already: be it the same pool or another.
+// or with ErrNameTaken if this MeterProvider, or [Producer], has a pool of the same name already: be it the same pool or
+// another.
 //
 // Counters that the pool keeps itself have what happened before; the others, and the histograms, begin with the
 // registration. [Metric.FromRegistration] says which.

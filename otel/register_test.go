@@ -225,7 +225,7 @@ func TestAPoolThatCannotBeMeasuredIsRefused(t *testing.T) {
 	}
 }
 
-// Two series that differ in nothing but such an attribute would be one, and a scrape that has one twice fails.
+// Of two series that differ in nothing but such an attribute a scrape has the first alone.
 func TestAttributesThatTellSeriesApartAreRefused(t *testing.T) {
 	pool, _ := onNoop(t, connector.Config{})
 	bad := []string{"db.query.summary", "db_query_summary", "poolsql.class", "poolsql.tenant", "error.type", "le"}

@@ -7,7 +7,7 @@
 // property that does not exist, a value that is none of an enum's, and a required one that is missing are all errors. To
 // see that they are, the compiler is also asked about dashboards that are wrong.
 //
-// It needs npm, node and the registry. It fails if it cannot look.
+// It needs node, and npm with access to its packages. It fails if it cannot look.
 package main
 
 import (
