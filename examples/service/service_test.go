@@ -83,9 +83,9 @@ func TestNoRequestFailsWhileTheServiceStops(t *testing.T) {
 	var here sync.WaitGroup
 	looking, stop := context.WithCancel(t.Context())
 	defer stop()
-	here.Go(func() { // the load balancer
+	here.Go(func() { // the load balancer; that a busy machine's database is slow to answer is not what it is asked
 		for every(looking, 20*time.Millisecond) {
-			if code, _, err := get(at + "/health/ready"); err != nil || code != http.StatusOK {
+			if code, _, err := get(at + "/health/ready"); signaled.Load() && (err != nil || code != http.StatusOK) {
 				ready.Store(false)
 				return
 			}
