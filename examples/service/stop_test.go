@@ -95,12 +95,12 @@ func TestTheEndSaysWhatItHasCutOff(t *testing.T) {
 	testdb.NoLeaks(t)
 	s, at := running(t)
 	conn := slow(t, at)
-	lent, err := s.db.Conn(poolsql.WithLabel(t.Context(), "a job in the background"))
+	lent, err := s.db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lent.Close()
-	if err := lent.PingContext(t.Context()); err != nil {
+	if err := lent.PingContext(poolsql.WithLabel(t.Context(), "a job in the background")); err != nil {
 		t.Fatal(err)
 	}
 	var stdout programtest.Page
