@@ -43,7 +43,8 @@ faults: ## each fault of a network and of a server, SOAKS=20 times, under the ra
 		n=$$((n + 1)); \
 	done
 
-soak: ## the suites of sqlx and GORM in all modes; SOAKS=20 rounds of all tests and faults under the race detector, with SOAK=1m of stress a package in each
+soak: ## the newest Go and PostgreSQL; the suites of sqlx and GORM in all modes; SOAKS=20 rounds of all tests and faults under the race detector, with SOAK=1m of stress a package in each
+	bash .ci/run toolchains newest
 	POOLSQL_SUITES=all go test -count=1 -timeout 30m ./internal/suites
 	POOLSQL_ADAPTIVE=all go test -count=1 -timeout 30m ./internal/adaptive
 	@n=1; while [ $$n -le $(SOAKS) ]; do \

@@ -3,6 +3,8 @@ package pooldriver_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -169,6 +171,19 @@ func (r *recorder) Observe(e lifecycle.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
+}
+
+// ends tells what became of connections, and of requests to cancel.
+func (r *recorder) ends() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var b strings.Builder
+	for _, e := range r.events {
+		if e.Kind == lifecycle.KindDestroy || e.Kind == lifecycle.KindCancel {
+			fmt.Fprintf(&b, "\n%s of connection %d: %s %s after %s, %d times: %v", e.Kind, e.Resource, e.Reason, e.Code, e.Duration, e.Count, e.Err)
+		}
+	}
+	return b.String()
 }
 
 func (r *recorder) count(kind lifecycle.Kind) (n int) {

@@ -68,7 +68,7 @@ func TestASlowReaderOfACanceledStatementKeepsHisConnection(t *testing.T) {
 				for range 3 {
 					time.Sleep(20 * time.Millisecond)
 					if after := f.pid(); after != before {
-						t.Fatalf("process %d serves, %d did before", after, before)
+						t.Fatalf("process %d serves, %d did before%s", after, before, f.events.ends())
 					}
 				}
 			})

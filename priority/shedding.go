@@ -74,8 +74,9 @@ const (
 	// corrected by what they take.
 	lateTrial = 16
 	// allOff is how many mean distances less than typical a call without a label takes, of which no more is known than what all calls
-	// take: next to nothing less if they are all alike, and nothing can be said if they are not.
-	allOff = 2
+	// take, and allAlike how many times more they typically take than they are apart: next to nothing less if they are all
+	// alike, and nothing can be said if they are not.
+	allOff, allAlike = 2, 8
 	// stillShed: a class of which more than one in so many was turned away in an interval is overloaded still, though its
 	// queue may have been empty at an instant, which is what turning them away is for.
 	stillShed = 20
@@ -278,8 +279,8 @@ func (s *Scheduler) tooLate(w *Waiter, now mono.Time) bool {
 	}
 	need := c.typical
 	if c == &s.costs.all {
-		if w.kind != "" {
-			return false // it is another kind of call, of which nothing is known
+		if w.kind != "" || allAlike*c.off > c.typical {
+			return false // it may be another kind of call, of which nothing is known
 		}
 		need -= allOff * c.off
 	}

@@ -20,7 +20,8 @@
 // [Options].Trust vouches for: [FromNetworks] is for the addresses of one's own proxies, and a function of the program's for
 // certificates or tokens. What a trusted header says is still bounded: a class is one of three, a tenant is short and without
 // control characters, a deadline can only come sooner than the rule's. A header that comes twice, or that cannot be read, is
-// as one that is not there.
+// as one that is not there. A proxy that is trusted must take these headers out of what clients send it: what it lets through
+// is believed.
 //
 // # Errors
 //
@@ -36,8 +37,9 @@
 // # Server-Timing
 //
 // Where [Options].ServerTiming says so, answers tell browsers and proxies where the time went: "queue" is how long the request's
-// calls waited for connections, "db" how long their operations took. The pool has to tell: pool.Observe(poolhttp.Timings()), once.
-// Without such an observer the header is left out. A program that logs its requests finds the same in [SpentOf].
+// calls waited for connections, "db" how long their operations took, until the answer's first byte. The pool has to tell:
+// pool.Observe(poolhttp.Timings()), once. Without such an observer the header is left out. A program that logs its requests finds
+// the same in [SpentOf].
 //
 // The package needs nothing beside the standard library and the pool. It is apart from package connector so that a program
 // without HTTP does not link net/http.

@@ -29,6 +29,7 @@ func New(opts Options) (func(http.Handler) http.Handler, error) {
 		}
 		m.rules = append(m.rules, c)
 	}
+	m.careful = careful(opts)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("poolhttp: %w", err)
 	}
@@ -37,7 +38,8 @@ func New(opts Options) (func(http.Handler) http.Handler, error) {
 
 type middleware struct {
 	Options
-	rules []rule
+	rules   []rule
+	careful rule // of requests whose path is not one thing to all routers
 }
 
 // A router knows which pattern a request will be served by, as http.ServeMux does.
@@ -66,7 +68,7 @@ func (m *middleware) prepare(r *http.Request, routes router) (context.Context, c
 	ctx := r.Context()
 	believed := believer{m.Trust, r, unknown}
 	call, _ := priority.FromContext(ctx)
-	rule := m.rule(r, &believed)
+	rule := m.rule(r, &believed, routes)
 	left := m.Timeout
 	if rule != nil {
 		call.Class = rule.Class
@@ -98,10 +100,14 @@ func (m *middleware) prepare(r *http.Request, routes router) (context.Context, c
 }
 
 // rule returns the first that matches, nil if none does.
-func (m *middleware) rule(r *http.Request, believed *believer) *rule {
+func (m *middleware) rule(r *http.Request, believed *believer, routes router) *rule {
+	ambiguous := len(m.rules) > 0 && routes == nil && ambiguous(r.URL)
 	for i := range m.rules {
 		rule := &m.rules[i]
 		if rule.mux != nil {
+			if ambiguous {
+				return &m.careful
+			}
 			if _, pattern := rule.mux.Handler(r); pattern == "" {
 				continue
 			}

@@ -256,6 +256,66 @@ func TestADeadlineIsTheRulesOrSooner(t *testing.T) {
 	}
 }
 
+func TestNoPathLeadsToAnothersClassOrTime(t *testing.T) {
+	opts := poolhttp.Options{
+		Timeout: time.Minute,
+		Rules: []poolhttp.Rule{
+			{Pattern: "/orders/", Class: priority.High, Label: "order", Timeout: time.Hour},
+			{Pattern: "/reports/", Class: priority.Low, Timeout: 10 * time.Second},
+		},
+	}
+	around := func(target string, inside func(http.Handler) http.Handler) (found calls) {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) {
+			found.Options, _ = priority.FromContext(r.Context())
+			ends, ok := r.Context().Deadline()
+			found.limited, found.left = ok, time.Until(ends)
+		})
+		prepare(t, opts, inside(mux)).ServeHTTP(httptest.NewRecorder(), request("GET", target))
+		return found
+	}
+	// Such a router takes what begins with /reports/ for a report, and what is not clean as it is.
+	other := func(mux http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			clone := r.Clone(r.Context())
+			clone.URL.Path, clone.URL.RawPath = "/", ""
+			mux.ServeHTTP(w, clone)
+		})
+	}
+	for _, target := range []string{
+		"/reports/../orders/1", "/reports//../../orders/1", "/orders/../reports/1", "//orders/1", "/orders//1", "/orders/./1",
+		"/reports%2Fmay", "/orders%2f1", "/orders/%2e%2e/reports/1", "//", "/orders/1//",
+	} {
+		got := around(target, other)
+		if got.Class != priority.Low || got.left > 10*time.Second || got.Label != "" {
+			t.Errorf("%s: %+v", target, got)
+		}
+	}
+	for target, want := range map[string]priority.Options{
+		"/orders/1": {Class: priority.High, Label: "order"}, "/orders/": {Class: priority.High, Label: "order"},
+		"/orders/a%20b": {Class: priority.High, Label: "order"}, "/reports/1": {Class: priority.Low}, "/": {}, "/items/1": {},
+	} {
+		if got := around(target, other).Options; got != want {
+			t.Errorf("%s: %+v, want %+v", target, got, want)
+		}
+	}
+	// A ServeMux reads paths as rules do, so an escaped slash is what the rule says.
+	if got := around("/orders/a%2Fb", func(mux http.Handler) http.Handler { return mux }); got.Class != priority.High {
+		t.Errorf("straight around a mux: %+v", got)
+	}
+	// What http.StripPrefix leaves does not begin with a slash.
+	stripped := request("GET", "/")
+	stripped.URL.Path = "orders/1"
+	var class priority.Class
+	prepare(t, opts, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		o, _ := priority.FromContext(r.Context())
+		class = o.Class
+	})).ServeHTTP(httptest.NewRecorder(), stripped)
+	if class != priority.High {
+		t.Errorf("without its first slash: %v", class)
+	}
+}
+
 func TestWhoIsInANetworkIsTrusted(t *testing.T) {
 	trust, err := poolhttp.FromNetworks("10.1.0.0/16", "192.0.2.7", "fd00::/8")
 	if err != nil {
@@ -269,6 +329,17 @@ func TestWhoIsInANetworkIsTrusted(t *testing.T) {
 		r.RemoteAddr = addr
 		if got := trust(r); got != want {
 			t.Errorf("%s: %v", addr, got)
+		}
+	}
+	mapped, err := poolhttp.FromNetworks("::ffff:10.0.0.0/104")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]bool{"10.9.9.9:80": true, "[::ffff:10.9.9.9]:80": true, "11.0.0.1:80": false} {
+		r := request("GET", "/")
+		r.RemoteAddr = addr
+		if got := mapped(r); got != want {
+			t.Errorf("an IPv4 network in IPv6's form, %s: %v", addr, got)
 		}
 	}
 	for _, bad := range [][]string{nil, {"10.0.0.0/33"}, {"localhost"}, {""}} {

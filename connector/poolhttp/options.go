@@ -22,14 +22,16 @@ type Options struct {
 	// Rules are for requests of some kinds. The first that matches counts, and no other.
 	Rules []Rule
 	// Timeout is how long a request may take that no rule gives another time. Its context ends then, the calls of the pool with it.
-	// Zero is no limit.
+	// Reading its body and writing its answer do not: [http.Server] has ReadTimeout and WriteTimeout for that. Zero is no limit.
 	Timeout time.Duration
 	// Tenant, if set, returns on whose behalf a request is made, empty if on nobody's: what the program's authentication
 	// has found out and left in the request's context, say.
 	Tenant func(*http.Request) string
 
 	// Trust, if set, reports whether the headers below are believed of a request. Without it none can be named.
-	// It is called once for a request, where there is something to believe.
+	// It is called once for a request, where there is something to believe. It vouches for who sends the request on, not for who
+	// wrote the header: a proxy that is trusted has to remove these headers from what clients send it, and those of Rules, or
+	// set them itself. One that adds its own beside a client's makes them two, and those are none.
 	Trust func(*http.Request) bool
 	// ClassHeader names the header in which trusted requests say their class: high, normal or low. It counts more than the
 	// rule's class. Empty is none.
@@ -41,14 +43,20 @@ type Options struct {
 	TimeoutHeader string
 
 	// ServerTiming, if set, reports whether the answer to a request tells the time that its calls have waited and taken.
-	// Whoever sees that sees how busy the database is: [Anyone] is for services whose clients may.
+	// Whoever sees that sees how busy the database is: [Anyone] is for services whose clients may. It is a header, so an answer
+	// that is streamed tells what was spent before its first byte.
 	ServerTiming func(*http.Request) bool
 }
 
 // A Rule says what becomes of requests of one kind.
 type Rule struct {
 	// Pattern is which requests it is for, in the language of [http.ServeMux]: "/reports/", "POST /orders", "GET
-	// api.example.com/items/{id}". Empty is every request.
+	// api.example.com/items/{id}". Empty is every request. It is held against the request as it comes to the middleware, host
+	// and all as the client says.
+	//
+	// Where the middleware is not straight around a ServeMux, a path that routers may differ in, with "//", "/../" or an escaped
+	// slash, gets the lowest class and the shortest time of all rules, and no label of one. Routers that take no care of letters'
+	// case or of a slash at the end differ from patterns in that, too: wrap what they have routed instead, without a Pattern.
 	Pattern string
 	// Header, as "Name: value", narrows it down to requests that are trusted and have exactly that. Empty is all.
 	Header string
@@ -67,8 +75,10 @@ type Rule struct {
 func Anyone(*http.Request) bool { return true }
 
 // FromNetworks returns a function for Options.Trust: whether the request comes straight from an address in one of these
-// networks, such as "10.0.0.0/8", or from one of these addresses. No header is asked for that. It fails if one of them is
-// neither, or if there is none.
+// networks, such as "10.0.0.0/8", or from one of these addresses. It fails if one of them is neither, or if there is none.
+//
+// No header is asked for that, but r.RemoteAddr: middleware that puts there what a header says, X-Forwarded-For say, has to come
+// behind this one, or clients choose their address.
 func FromNetworks(networks ...string) (func(*http.Request) bool, error) {
 	if len(networks) == 0 {
 		return nil, errors.New("poolhttp: no network is given")
@@ -82,6 +92,9 @@ func FromNetworks(networks ...string) (func(*http.Request) bool, error) {
 				return nil, fmt.Errorf("poolhttp: %q is neither a network nor an address", s)
 			}
 			prefix = netip.PrefixFrom(addr.Unmap().WithZone(""), addr.Unmap().BitLen())
+		}
+		if mapped := prefix.Addr(); mapped.Is4In6() && prefix.Bits() >= 96 {
+			prefix = netip.PrefixFrom(mapped.Unmap(), prefix.Bits()-96) // as the addresses that it is held against
 		}
 		prefixes = append(prefixes, prefix.Masked())
 	}

@@ -19,11 +19,12 @@ import (
 const StatusClientClosed = 499
 
 // Bounds of Retry-After where the pool has no better guess, and of what it may guess. Between the first two it is at random,
-// so that those who were turned away together do not come back together.
+// so that those who were turned away together do not come back together. The last is the longest that a pool says, which has
+// another time for each caller: a lower bound would make these one.
 const (
 	retrySoonest = time.Second
 	retryLatest  = 3 * time.Second
-	retryMost    = time.Minute
+	retryMost    = 90 * time.Second
 )
 
 // Status returns how a request whose context is ctx is to be answered after err: 503 and after what time it may be sent again,
@@ -145,8 +146,9 @@ func Error(w http.ResponseWriter, r *http.Request, err error) bool {
 // Handler returns a handler that calls serve and answers its error: [Error] does for what is the pool's affair, and other for the
 // rest. Where other is nil, the rest is answered with 500, and nobody learns of the error: give it one that logs.
 //
-// If serve has begun its answer when it fails for the pool's sake, the answer is cut off, as [http.ErrAbortHandler] does, so
-// that no client takes half of it for the whole.
+// If serve has begun its answer when it fails, the answer is cut off, as [http.ErrAbortHandler] does, so that no client takes half
+// of it for the whole. Then other is called for its log alone: what it writes goes nowhere. A serve that has answered a failure
+// itself, and wants that to reach the client, returns nil.
 func Handler(
 	serve func(http.ResponseWriter, *http.Request) error, other func(http.ResponseWriter, *http.Request, error),
 ) http.Handler {
@@ -158,14 +160,27 @@ func Handler(
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watched := watch(w, nil)
 		err := serve(watched.writer, r)
-		switch code, _ := Status(r.Context(), err); {
-		case err == nil:
-		case code == 0:
-			other(watched.writer, r, err)
-		case watched.began:
-			panic(http.ErrAbortHandler)
-		default:
-			Error(watched.writer, r, err)
+		if err == nil {
+			return
 		}
+		code, _ := Status(r.Context(), err)
+		if watched.began {
+			if code == 0 {
+				other(nowhere{make(http.Header)}, r, err)
+			}
+			panic(http.ErrAbortHandler)
+		}
+		if code == 0 {
+			other(watched.writer, r, err)
+			return
+		}
+		Error(watched.writer, r, err)
 	})
 }
+
+// A nowhere is where goes what would be written behind an answer that has begun.
+type nowhere struct{ header http.Header }
+
+func (n nowhere) Header() http.Header         { return n.header }
+func (n nowhere) WriteHeader(int)             {}
+func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }

@@ -115,7 +115,7 @@ func TestRetryAfterIsThePoolsGuess(t *testing.T) {
 		guess    time.Duration
 		from, to int
 	}{
-		{0, 1, 3}, {time.Millisecond, 1, 1}, {time.Second, 1, 1}, {1500 * time.Millisecond, 2, 2}, {time.Hour, 60, 60},
+		{0, 1, 3}, {time.Millisecond, 1, 1}, {time.Second, 1, 1}, {1500 * time.Millisecond, 2, 2}, {80 * time.Second, 80, 80}, {time.Hour, 90, 90},
 	} {
 		w := httptest.NewRecorder()
 		poolhttp.Error(w, httptest.NewRequest("GET", "/", nil), refusal(priority.Shed, tt.guess))

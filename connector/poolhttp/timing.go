@@ -23,6 +23,7 @@ type Spent struct {
 type tally struct {
 	queue, db  atomic.Int64
 	operations atomic.Int64
+	told       atomic.Bool // in the answer's header
 }
 
 type tallyKey struct{}
@@ -88,10 +89,11 @@ func (timings) Observe(e lifecycle.Event) {
 	}
 }
 
-// set writes what was spent, if anything was, beside what others have said.
+// set writes what was spent, if anything was, beside what others have said. It does so once: of middleware in middleware each
+// tells of the same.
 func (t *tally) set(h http.Header) {
 	s := t.spent()
-	if s.Operations == 0 && s.Queue == 0 {
+	if s.Operations == 0 && s.Queue == 0 || t.told.Swap(true) {
 		return
 	}
 	b := make([]byte, 0, 64)

@@ -188,6 +188,17 @@ func TestTheTimingIsThereHoweverTheAnswerBegins(t *testing.T) {
 	}
 }
 
+func TestMiddlewareInMiddlewareTellsOnce(t *testing.T) {
+	opts := poolhttp.Options{ServerTiming: poolhttp.Anyone}
+	w := httptest.NewRecorder()
+	w.Header().Set("Server-Timing", "cache;desc=miss")
+	prepare(t, opts, prepare(t, opts, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { tell(r.Context()) }))).
+		ServeHTTP(w, request("GET", "/"))
+	if got := w.Header().Values("Server-Timing"); len(got) != 2 || got[0] != "cache;desc=miss" || !strings.HasPrefix(got[1], "queue;") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestNobodyIsToldWhoMayNotSeeIt(t *testing.T) {
 	for name, may := range map[string]func(*http.Request) bool{"nobody": nil, "not this one": func(*http.Request) bool { return false }} {
 		w := httptest.NewRecorder()

@@ -3,6 +3,7 @@
 //
 //	go run ./examples/grpc
 //
-// Two interceptors do it: interceptor.go is what to copy. The service is in service.go; it has no .proto of its own, so that
-// nothing has to be generated. The program starts a PostgreSQL, a server and some clients, shows what they see, and ends.
+// Two interceptors do it, and two more for streams: interceptor.go is what to copy. The service is in service.go; it has no .proto
+// of its own, so that nothing has to be generated. The program starts a PostgreSQL, a server and some clients, shows what they see,
+// and ends.
 package main

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -29,13 +31,39 @@ const (
 func sendClass(
 	ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
-	if o, ok := priority.FromContext(ctx); ok {
-		ctx = metadata.AppendToOutgoingContext(ctx, classKey, o.Class.String())
-		if o.Tenant != "" {
-			ctx = metadata.AppendToOutgoingContext(ctx, tenantKey, o.Tenant)
-		}
+	return invoke(saying(ctx), method, req, reply, conn, opts...)
+}
+
+// sendClassOfStream is sendClass for streams.
+func sendClassOfStream(
+	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, begin grpc.Streamer, opts ...grpc.CallOption,
+) (grpc.ClientStream, error) {
+	return begin(saying(ctx), desc, conn, method, opts...)
+}
+
+// saying returns a context whose calls say their class and tenant. It says each once, whatever the metadata had: a service that
+// hands on the metadata of its own caller would say both.
+func saying(ctx context.Context) context.Context {
+	o, ok := priority.FromContext(ctx)
+	if !ok {
+		return ctx
 	}
-	return invoke(ctx, method, req, reply, conn, opts...)
+	sent, ok := metadata.FromOutgoingContext(ctx) // a copy
+	if !ok {
+		sent = metadata.MD{}
+	}
+	sent.Set(classKey, o.Class.String())
+	sent.Delete(tenantKey)
+	if isTenant(o.Tenant) {
+		sent.Set(tenantKey, o.Tenant)
+	}
+	return metadata.NewOutgoingContext(ctx, sent)
+}
+
+// isTenant reports whether metadata can name a tenant so: gRPC fails a call whose metadata have anything but printable ASCII, and
+// a pool keeps a tenant's name in memory.
+func isTenant(name string) bool {
+	return name != "" && len(name) <= 64 && !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c > '~' })
 }
 
 // receiveClass is for servers. The calls of the pool are labeled by the method, have the deadline of the call, which gRPC hands on
@@ -43,22 +71,49 @@ func sendClass(
 // himself would.
 func receiveClass(trust func(context.Context) bool) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		ctx = poolsql.WithLabel(ctx, info.FullMethod)
-		if sent, _ := metadata.FromIncomingContext(ctx); trust(ctx) {
-			if class, err := priority.ParseClass(only(sent[classKey])); err == nil {
-				ctx = poolsql.WithPriority(ctx, class)
-			}
-			if tenant := only(sent[tenantKey]); tenant != "" && len(tenant) <= 64 {
-				ctx = poolsql.WithTenant(ctx, tenant)
-			}
-		}
-		ctx = poolhttp.Track(ctx)
+		ctx = received(ctx, info.FullMethod, trust)
 		reply, err := handle(ctx, req)
-		if spent, ok := poolhttp.SpentOf(ctx); ok {
-			_ = grpc.SetTrailer(ctx, metadata.Pairs(timingKey, fmt.Sprintf("queue;dur=%.1f, db;dur=%.1f", ms(spent.Queue), ms(spent.DB))))
-		}
+		_ = grpc.SetTrailer(ctx, timing(ctx))
 		return reply, statusOf(ctx, err)
 	}
+}
+
+// receiveClassOfStream is receiveClass for streams.
+func receiveClassOfStream(trust func(context.Context) bool) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+		ctx := received(stream.Context(), info.FullMethod, trust)
+		err := handle(srv, prepared{stream, ctx})
+		stream.SetTrailer(timing(ctx))
+		return statusOf(ctx, err)
+	}
+}
+
+// A prepared stream has the context of the pool's calls.
+type prepared struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (p prepared) Context() context.Context { return p.ctx }
+
+// received returns the context of the pool's calls.
+func received(ctx context.Context, method string, trust func(context.Context) bool) context.Context {
+	ctx = poolsql.WithLabel(ctx, method)
+	if sent, _ := metadata.FromIncomingContext(ctx); trust(ctx) {
+		if class, err := priority.ParseClass(only(sent[classKey])); err == nil {
+			ctx = poolsql.WithPriority(ctx, class)
+		}
+		if tenant := only(sent[tenantKey]); isTenant(tenant) {
+			ctx = poolsql.WithTenant(ctx, tenant)
+		}
+	}
+	return poolhttp.Track(ctx)
+}
+
+// timing says where the time went.
+func timing(ctx context.Context) metadata.MD {
+	spent, _ := poolhttp.SpentOf(ctx)
+	return metadata.Pairs(timingKey, fmt.Sprintf("queue;dur=%.1f, db;dur=%.1f", ms(spent.Queue), ms(spent.DB)))
 }
 
 // only returns the value if there is one and no other.
@@ -71,9 +126,13 @@ func only(values []string) string {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// statusOf turns what is the pool's affair into a status. Unavailable is what clients may send again, and the details say when.
-// Nobody reads the text of an error of the pool's.
+// statusOf turns what is the pool's affair into a status. Unavailable is what clients may send again, and the details say when. A
+// status that the service has made stays. Nobody reads the text of any other error, which gRPC would send: what the server has
+// said of a statement is in it.
 func statusOf(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	switch code, after := poolhttp.Status(ctx, err); code {
 	case http.StatusServiceUnavailable:
 		refused := status.New(codes.Unavailable, "the database is busy")
@@ -85,7 +144,10 @@ func statusOf(ctx context.Context, err error) error {
 		return status.Error(codes.DeadlineExceeded, "the database took too long")
 	case poolhttp.StatusClientClosed:
 		return status.Error(codes.Canceled, "the client has left")
-	default:
+	}
+	if _, ok := status.FromError(err); ok {
 		return err
 	}
+	slog.ErrorContext(ctx, "call failed", "err", err)
+	return status.Error(codes.Unknown, "something went wrong")
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -27,7 +28,7 @@ import (
 func main() {
 	dsn := flag.String("dsn", "", "an existing database instead of an embedded one; nothing is written to it")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *dsn, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "grpc:", err)
@@ -65,7 +66,8 @@ func run(ctx context.Context, dsn string, stdout io.Writer) (err error) {
 	}
 	// Whoever reaches this address is this program. A service would look at the certificate of its caller.
 	everyone := func(context.Context) bool { return true }
-	server := grpc.NewServer(grpc.UnaryInterceptor(receiveClass(everyone)))
+	server := grpc.NewServer(
+		grpc.UnaryInterceptor(receiveClass(everyone)), grpc.StreamInterceptor(receiveClassOfStream(everyone)))
 	server.RegisterService(&clockDesc, &clock{db})
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -75,7 +77,8 @@ func run(ctx context.Context, dsn string, stdout io.Writer) (err error) {
 	}()
 
 	client, err := grpc.NewClient(listener.Addr().String(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUnaryInterceptor(sendClass))
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(sendClass), grpc.WithStreamInterceptor(sendClassOfStream))
 	if err != nil {
 		return err
 	}

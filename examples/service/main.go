@@ -4,7 +4,7 @@
 //	go run ./examples/service
 //
 // It starts a PostgreSQL of its own and throws it away, and runs until it is stopped or -duration has passed; stop it with Ctrl-C or
-// SIGTERM to see it drain. With -dsn it uses yours, in a schema of its own that it drops. What to copy is in serve.go, stop.go
+// SIGTERM to see it drain, and once more not to wait for that. With -dsn it uses yours, in a schema of its own that it drops. What to copy is in serve.go, stop.go
 // and routes.go.
 package main
 

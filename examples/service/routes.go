@@ -83,6 +83,7 @@ func (s *service) showItem(w http.ResponseWriter, r *http.Request) error {
 
 // order is a transaction, which is tried again if it loses against another.
 func (s *service) order(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
 	item, err := number(r.FormValue("item"))
 	if err != nil {
 		return err

@@ -8,7 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -70,7 +73,11 @@ func (s *service) watch() (err error) {
 	if err != nil {
 		return err
 	}
-	s.server = &http.Server{Handler: pages, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	// The middleware's deadline ends calls of the pool, and these a client that sends or reads slowly. The live page sets its own.
+	s.server = &http.Server{
+		Handler: s.leaving(pages), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute,
+	}
 	return nil
 }
 
@@ -107,6 +114,17 @@ func (s *service) ready() http.Handler {
 			return
 		}
 		healthy.ServeHTTP(w, r)
+	})
+}
+
+// leaving has each answer ask for its connection to be closed when the service is about to stop: clients keep theirs open, and a
+// request that is on its way when the server closes it is lost.
+func (s *service) leaving(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -164,7 +182,9 @@ func serve(ctx context.Context, set settings, stdout, stderr io.Writer) (err err
 		users.stop()
 		return err
 	}
-	err = s.stop(context.WithoutCancel(ctx), set.grace, stdout)
+	impatient, end := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt, syscall.SIGTERM)
+	defer end()
+	err = s.stop(impatient, set.grace, stdout)
 	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
 		err = errors.Join(err, ended)
 	}

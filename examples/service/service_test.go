@@ -52,6 +52,24 @@ func get(url string) (code int, body string, err error) {
 	return resp.StatusCode, string(b), err
 }
 
+// start starts the service as a process of its own, and returns where to wait for its end.
+func start(t *testing.T, stdout, stderr io.Writer, args ...string) (*os.Process, <-chan error) {
+	t.Helper()
+	command := filepath.Join(t.TempDir(), "service")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	service := exec.Command(command, append(args, "-listen", "127.0.0.1:0")...)
+	service.Stdout, service.Stderr = stdout, stderr
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- service.Wait() }()
+	t.Cleanup(func() { _ = service.Process.Kill() }) // where the test fails before its end
+	return service.Process, ended
+}
+
 // TestNoRequestFailsWhileTheServiceStops runs the service as a process of its own, as Kubernetes would, loads it, and sends it
 // SIGTERM. Requests come until it says that it is not ready; each that was sent must be answered as if nothing were.
 func TestNoRequestFailsWhileTheServiceStops(t *testing.T) {
@@ -61,19 +79,8 @@ func TestNoRequestFailsWhileTheServiceStops(t *testing.T) {
 	testdb.NoLeaks(t)
 	t.Cleanup(client.CloseIdleConnections)
 	db := testdb.New(t)
-	command := filepath.Join(t.TempDir(), "service")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	var stdout, stderr programtest.Page
-	service := exec.Command(command, "-dsn", db.DSN, "-listen", "127.0.0.1:0", "-rate", "0", "-grace", "2s", "-conns", "12")
-	service.Stdout, service.Stderr = &stdout, &stderr
-	if err := service.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- service.Wait() }()
-	defer service.Process.Kill() // where the test fails before its end
+	service, ended := start(t, &stdout, &stderr, "-dsn", db.DSN, "-rate", "0", "-grace", "2s", "-conns", "12")
 	at := address(t, &stdout)
 
 	var ready atomic.Bool
@@ -110,7 +117,7 @@ func TestNoRequestFailsWhileTheServiceStops(t *testing.T) {
 	for served.Load() < 50 && ready.Load() && !t.Failed() {
 		time.Sleep(5 * time.Millisecond)
 	}
-	if err := service.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := service.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	signaled.Store(true)

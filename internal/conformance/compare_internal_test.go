@@ -29,6 +29,12 @@ func TestEveryUnlistedDifferenceAndEveryListedOneThatIsGoneIsAComplaint(t *testi
 			t.Errorf("%s: complaint %q, want %q", c.name, got, c.complaint)
 		}
 	}
+	allowed[0].Rare = true
+	for got, fine := range map[string]bool{"a": true, "b": true, "c": false} {
+		if complaints := judge("c", pgx.QueryExecModeExec, saw("a"), saw(got), allowed); fine != (len(complaints) == 0) {
+			t.Errorf("a rare difference between a and b, where %s was seen: %q", got, complaints)
+		}
+	}
 }
 
 func TestCasesAreNamedOnceAndDifferencesBelongToThem(t *testing.T) {

@@ -32,6 +32,7 @@ const (
 	planReason   = "a plan that the server refuses is made anew, and the statement, which has not begun, is run again"
 	endedReason  = "an ended context is no bad connection: nothing was sent, so the connection stays"
 	keptReason   = "the server is asked to cancel, and answers: the connection lives on, and the error holds the answer beside the context's"
+	fasterReason = "the server's answer may come before database/sql has closed the rows, whose error it is then"
 	closedReason = "who waits for a connection learns that the pool was closed, how long he had waited, and in what class"
 )
 
@@ -140,6 +141,10 @@ func contextDiffers(e ending, as string) []Difference {
 		{
 			Case: e.name + " in a statement", Steps: []string{"exec", "exec#2", "exec#3", "exec with argument", "query", "row"},
 			Want: as, Got: canceled, Reason: keptReason,
+		},
+		{
+			Case: e.name + " between rows", Steps: []string{"after 1 rows", "after 1000 rows"},
+			Want: as, Got: canceled, Rare: true, Reason: fasterReason,
 		},
 		{
 			Case: e.name + " of a statement's preparation", Steps: []string{"sleep"},
