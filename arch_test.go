@@ -69,6 +69,7 @@ var apart = map[string][]string{
 	"internal/browser":         {public, "internal/testdb"},
 	"internal/suites":          {public, "internal/testdb"},
 	"internal/testdb/embedded": {},
+	"internal/tools":           {},
 }
 
 // allowedInTests are imports that only the tests of a folder may have, beside those of the folder itself and the
