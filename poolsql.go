@@ -180,7 +180,8 @@ func NewConnector(cfg Config) *Connector { return connector.NewConnector(cfg) }
 // bad. Like sql.Open it does not connect: db.PingContext does.
 func Open(cfg Config) (*sql.DB, error) { return connector.Open(cfg) }
 
-// FromDB returns the connector that db is on, behind wrappers too. It fails if there is none.
+// FromDB returns the connector that db is on, behind wrappers too. It fails if there is none. It also fails, but returns the
+// connector all the same, if somebody limited db with SetMaxOpenConns.
 func FromDB(db *sql.DB) (*Connector, error) { return connector.FromDB(db) }
 
 // RunTx runs fn in a transaction of db, commits it if fn returns nil, and runs it again after a serialization failure, a
