@@ -67,19 +67,17 @@ func textOf(v driver.Value, typeName string) (text []byte, ok bool) {
 	}
 }
 
-// knownTypes are those that pgx knows by itself. A Map is for one goroutine at a time.
-var knownTypes = struct {
-	sync.Mutex
-	*pgtype.Map
-}{Map: pgtype.NewMap()}
+// knownTypes has maps of the types that pgx knows by itself. A map is for one goroutine at a time, and no lock is held over a scan,
+// which may call methods of dest: those may read from the pool, too.
+var knownTypes = sync.Pool{New: func() any { return pgtype.NewMap() }}
 
 // scanText scans the text of a value of the type of that name into dest, if the type is known.
 func scanText(typeName string, text []byte, dest any) (known bool, err error) {
-	knownTypes.Lock()
-	defer knownTypes.Unlock()
-	t, ok := knownTypes.TypeForName(strings.ToLower(typeName))
+	types := knownTypes.Get().(*pgtype.Map)
+	defer knownTypes.Put(types)
+	t, ok := types.TypeForName(strings.ToLower(typeName))
 	if !ok {
 		return false, nil
 	}
-	return true, knownTypes.Scan(t.OID, pgtype.TextFormatCode, text, dest)
+	return true, types.Scan(t.OID, pgtype.TextFormatCode, text, dest)
 }
