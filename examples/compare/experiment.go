@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -28,6 +29,10 @@ type experiment struct {
 	label    string // stands before the measures in the table; may be empty
 	measures []measure
 	arms     []arm // one per column of the group, in the same order; nil where there is nothing to measure
+
+	// prepare, unless nil, is called before the first round, and what it returns after the last: for peers that last
+	// through all rounds.
+	prepare func(ctx context.Context) (finish func() error, err error)
 }
 
 // measure is one row.
@@ -43,8 +48,8 @@ type measure struct {
 	target string
 }
 
-// arm is one peer in one experiment. run opens a fresh pool, warms it, measures, closes it, and returns one value per
-// measure.
+// arm is one peer in one experiment. It opens a fresh pool, warms it, measures, closes it, and returns one value per
+// measure. Only where the experiment has prepared the peers it leaves them open.
 type arm func(ctx context.Context) ([]float64, error)
 
 // result holds what the arms of one experiment returned: values[arm][round][measure].
@@ -70,7 +75,14 @@ func (g group) run(ctx context.Context, rounds int, progress io.Writer) ([]resul
 	return results, nil
 }
 
-func (g group) runExperiment(ctx context.Context, e experiment, rounds int, progress io.Writer) (result, error) {
+func (g group) runExperiment(ctx context.Context, e experiment, rounds int, progress io.Writer) (_ result, err error) {
+	if e.prepare != nil {
+		finish, err := e.prepare(ctx)
+		if err != nil {
+			return result{}, fmt.Errorf("%s: %w", e.name, err)
+		}
+		defer func() { err = errors.Join(err, finish()) }()
+	}
 	r := result{values: make([][][]float64, len(e.arms))}
 	for round := range rounds {
 		for turn := range e.arms {

@@ -1,6 +1,6 @@
-// Package suites runs the test suites of libraries that stand on database/sql, twice each on a real PostgreSQL: on pgx's
-// own driver and on poolsql. What a test says must not depend on which of the two it was, unless the difference stands in
-// the table with its reason.
+// Package suites runs the test suites of libraries that stand on database/sql, three times each on a real PostgreSQL: on pgx's
+// own driver, on poolsql, and on poolsql around pgx's driver as around any other. What a test says must not depend on which
+// of them it was, unless the difference stands in the table with its reason.
 //
 // No line of the suites is here. They are taken from the modules of the libraries, which go.mod requires, and run where
 // the go command keeps them. Only the place that opens the connection is another: a copy of the module that does it, made
