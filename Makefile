@@ -15,8 +15,8 @@ BENCH ?= .
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: ## what is quick: format, build, vet, go mod tidy, staticcheck, every test
-	bash .ci/run text format build vet tidy staticcheck test
+check: ## what is quick: format, vet, go mod tidy, staticcheck, every test
+	bash .ci/run text format vet tidy staticcheck test
 
 test: ## every test of every module
 	go test work

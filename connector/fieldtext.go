@@ -93,7 +93,7 @@ func (f *field) read(at, value any) bool {
 	return err == nil
 }
 
-// readList reads texts: a list of them, or a single one, which is all that a DSN can say.
+// readList reads texts: a list of them, or a single one, which is all that a DSN can say. An empty list is none.
 func (f *field) readList(p *[]string, value any) bool {
 	if text, ok := value.(string); ok {
 		*p = []string{text}
@@ -106,11 +106,13 @@ func (f *field) readList(p *[]string, value any) bool {
 	if !ok {
 		return false
 	}
-	texts := make([]string, len(list))
-	for i, v := range list {
-		if texts[i], ok = v.(string); !ok {
+	var texts []string
+	for _, v := range list {
+		text, ok := v.(string)
+		if !ok {
 			return false
 		}
+		texts = append(texts, text)
 	}
 	*p = texts
 	return true

@@ -40,6 +40,7 @@ func FuzzDSN(f *testing.F) {
 	f.Add("postgres://app:pass/", "@[::1]:1,h2/shop?target_session_attrs=x")
 	f.Add("postgres://00:0000/", "")
 	f.Add("host=localhost password=x ", "=y")
+	f.Add("postgres://", "@")
 	f.Add("sslpassword=", " sslmode=x pool_name=a pool_prewarm='select 1'")
 	f.Fuzz(func(t *testing.T, before, after string) {
 		cfg := connector.Config{DSN: before + marker + after, MaxDials: -1}
@@ -83,7 +84,8 @@ func saidElsewhere(text string) bool {
 			continue
 		}
 		// "host= password=x" and "postgres://app:pass/word@host" are not what they seem.
-		meant := !strings.Contains(p.Value, "=") && !strings.Contains(after, "@")
+		isUser := p.Key == "user" && strings.LastIndex(after, "@") == 0
+		meant := !strings.Contains(p.Value, "=") && (isUser || !strings.Contains(after, "@"))
 		return dsn.IsPool(p.Key) || dsn.Known(p.Key) && !dsn.Secret(p.Key) && meant
 	}
 	return true // spaces, or a part that counts for nothing
@@ -147,6 +149,7 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte(`{"max_conns": 5, "max_conns": "`+marker+`", "`+marker+`": 1}`), "")
 	f.Add([]byte(`{"dsn": "postgres://app:`+marker+`@h"`), "-1ns")
 	f.Add([]byte(`null`), "1e9")
+	f.Add([]byte(`{"acquire_timeout": "none", "prewarm": []}`), "")
 	f.Fuzz(func(t *testing.T, text []byte, value string) {
 		var cfg connector.Config
 		if err := cfg.UnmarshalJSON(text); err == nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	pgquery "github.com/wasilibs/go-pgquery"
+	pgquery "github.com/wasilibs/go-pgquery/parser"
 
 	"github.com/poolsql/poolsql/internal/sqltext"
 )
