@@ -112,6 +112,7 @@ const (
 	idHealthScore
 	idOverloaded
 	idWouldRefuse
+	idLimitChanges
 	idSlowConns
 	idTenantHeldBack
 	idTenantRefusals

@@ -1,6 +1,6 @@
 package poolotel
 
-// featureMetrics are about what a configuration switches on: shedding, tenants' caps, slow calls apart, coalescing, affinity,
+// featureMetrics are about what a configuration switches on: shedding, the adaptive limit, tenants' caps, slow calls apart, coalescing, affinity,
 // routes, PgBouncer's console. Series that can be named beforehand are there with 0 where it does not.
 var featureMetrics = map[metricID]Metric{
 	idOverloaded: {
@@ -14,6 +14,12 @@ var featureMetrics = map[metricID]Metric{
 		Kind: Counter, Unit: "{refusal}",
 		Description: "Callers that Shedding would have turned away, were it no dry run, by class and reason.",
 		Attributes:  []string{keyPool, keyClass, keyReason},
+	},
+	idLimitChanges: {
+		Name: "poolsql.limit.changes", Prometheus: "poolsql_limit_changes_total",
+		Kind: Counter, Unit: "{change}",
+		Description: "Changes of the limit by AdaptiveLimit, by reason; absent without it.",
+		Attributes:  []string{keyPool, keyReason},
 	},
 	idSlowConns: {
 		Name: "poolsql.slow.connections", Prometheus: "poolsql_slow_connections",

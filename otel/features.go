@@ -4,15 +4,23 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/poolsql/poolsql/connector"
+	"github.com/poolsql/poolsql/lifecycle"
 	"github.com/poolsql/poolsql/priority"
 )
 
 // dryReasons are why Shedding turns callers away.
 var dryReasons = [...]priority.Reason{priority.Shed, priority.TooLate}
 
+// limitReasons are why AdaptiveLimit changes the limit.
+var limitReasons = [...]lifecycle.LimitReason{
+	lifecycle.LimitBegin, lifecycle.LimitConfigured, lifecycle.LimitProbe, lifecycle.LimitBack, lifecycle.LimitGrow, lifecycle.LimitFlat,
+	lifecycle.LimitCrowded, lifecycle.LimitLatency, lifecycle.LimitTimeouts, lifecycle.LimitRefused, lifecycle.LimitStarting, lifecycle.LimitStalled,
+}
+
 // features are the attributes of the series about what a configuration switches on.
 type features struct {
 	would                           [priority.NumClasses][len(dryReasons)]attribute.Set
+	limits                          [len(limitReasons)]attribute.Set
 	own, borrowed                   attribute.Set
 	shared, executed, alone, denied attribute.Set
 	evicted, invalidated            attribute.Set
@@ -34,6 +42,9 @@ func newFeatures(pool *connector.Connector, attrs *attributes) features {
 			f.would[i][j] = attrs.of(text(keyClass, class.String()), text(keyReason, reason.String()))
 		}
 	}
+	for i, reason := range limitReasons {
+		f.limits[i] = of(keyReason, string(reason))
+	}
 	for _, r := range pool.Routes() {
 		f.routes = append(f.routes, of(keyRoute, show(r.Name)))
 	}
@@ -51,6 +62,11 @@ func (s *source) switchedOn(e emitter, stats *connector.Stats) {
 		e.integer(idOverloaded, s.classes[i], oneIf(class.Overloaded))
 		for j, reason := range dryReasons {
 			e.integer(idWouldRefuse, f.would[i][j], int64(class.WouldRefuse[reason]))
+		}
+	}
+	if stats.LimitReason != "" {
+		for i, reason := range limitReasons {
+			e.integer(idLimitChanges, f.limits[i], int64(stats.LimitChanges[reason]))
 		}
 	}
 	own := min(stats.SlowConns, stats.SlowShareConns)

@@ -52,6 +52,8 @@ func TestWhatFeaturesCountIsGivenOut(t *testing.T) {
 		},
 	}
 	stats.Classes[2].Overloaded = true
+	stats.LimitReason = lifecycle.LimitFlat
+	stats.LimitChanges = map[lifecycle.LimitReason]uint64{lifecycle.LimitBegin: 1, lifecycle.LimitStalled: 21, lifecycle.LimitFlat: 20}
 	stats.Classes[2].WouldRefuse = map[priority.Reason]uint64{priority.Shed: 11, priority.TooLate: 12}
 	refused := func(tenant string, why priority.Reason) lifecycle.Event {
 		return lifecycle.Event{Kind: lifecycle.KindRefuse, Tenant: tenant, Refusal: why}
@@ -62,6 +64,7 @@ func TestWhatFeaturesCountIsGivenOut(t *testing.T) {
 	for name, want := range map[string]float64{
 		"poolsql.overloaded high": 0, "poolsql.overloaded low": 1,
 		"poolsql.refusals.dry_run low shed": 11, "poolsql.refusals.dry_run low too late": 12, "poolsql.refusals.dry_run normal shed": 0,
+		"poolsql.limit.changes begin": 1, "poolsql.limit.changes stalled": 21, "poolsql.limit.changes flat": 20, "poolsql.limit.changes grow": 0,
 		"poolsql.slow.connections own": 2, "poolsql.slow.connections borrowed": 3, "poolsql.tenant.held_back": 4,
 		"poolsql.tenant.refusals acme": 2, "poolsql.tenant.refusals zenith": 1, "poolsql.tenant.refusals": 1, "poolsql.tenant.refusals other": 0,
 		"poolsql.coalescing.calls executed": 7, "poolsql.coalescing.calls shared": 93, "poolsql.coalescing.calls alone": 3,

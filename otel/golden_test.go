@@ -76,7 +76,7 @@ func readAll(t testing.TB, ctx context.Context, db *sql.DB, query string) {
 func TestAScrapeHasTheNamesUnitsAndLabelsOfTheGoldenFile(t *testing.T) {
 	testdb.NoLeaks(t)
 	pool, db := onServer(t, connector.Config{
-		Name: "app", MaxConns: 4, DSN: testdb.New(t).TCPDSN, Routes: []connector.Route{{Name: "reads"}},
+		Name: "app", MaxConns: 4, AdaptiveLimit: true, DSN: testdb.New(t).TCPDSN, Routes: []connector.Route{{Name: "reads"}},
 	})
 	h, err := poolotel.NewHandler([]*connector.Connector{pool}, poolotel.WithTemplateNames())
 	if err != nil {

@@ -75,7 +75,7 @@ func addBuckets[N int64 | float64](all map[string]string, points []metricdata.Hi
 
 // TestAProducerGivesOutWhatAMeterProviderDoes holds the two ways against each other, value by value.
 func TestAProducerGivesOutWhatAMeterProviderDoes(t *testing.T) {
-	pool, db := onNoop(t, connector.Config{Name: "both", MaxConns: 2})
+	pool, db := onNoop(t, connector.Config{Name: "both", MaxConns: 2, AdaptiveLimit: true})
 	byProvider := sdkmetric.NewManualReader()
 	producer := poolotel.NewProducer()
 	byProducer := sdkmetric.NewManualReader(sdkmetric.WithProducer(producer))

@@ -14,7 +14,7 @@ import "github.com/poolsql/poolsql/priority"
 //	the rest         107
 //
 // which is 3,575 for 50 labels, 20 tenants and 100 error series. In practice a label has no failure, and 50 labels are
-// about 1,700 lines. Each route is one pool more, and has 4 lines of its own; a pool with routes has 3.
+// about 1,700 lines. Each route is one pool more, and has 4 lines of its own; a pool with routes has 3, one with AdaptiveLimit 12.
 func SeriesBound(opts ...Option) int {
 	c := newConfig(opts)
 	labels := c.labels + 2
@@ -49,6 +49,8 @@ func setsOf(id metricID, labels int, c *config) int {
 		return 3
 	case idWouldRefuse:
 		return priority.NumClasses * len(dryReasons)
+	case idLimitChanges:
+		return 0 // a pool without AdaptiveLimit
 	case idRouteAcquisitions, idRouteServing, idRouteLag, idRouteEjections, idRouteFallbacks:
 		return 0 // a pool without routes
 	case idCoalescingCalls:

@@ -116,7 +116,7 @@ func busy(s *site, dsn string) {
 	db, pool := s.open(poolsql.Config{
 		Name: "busy", DSN: dsn, MaxConns: 4, MinConns: 1, HighReserve: 1, MaxWaiting: 20, LeakThreshold: 200 * time.Millisecond,
 		MaxConnLifetime: time.Second, // so that connections are opened all the time
-		Routes:          []poolsql.Route{{Name: "reads", Config: poolsql.Config{MaxConns: 4}}},
+		Routes:          []poolsql.Route{{Name: "reads", Config: poolsql.Config{MaxConns: 4, AdaptiveLimit: true}}},
 	})
 	pool.NotePgBouncer(connector.PgBouncerStats{Up: true, ClientsActive: 1, ServersActive: 1})
 	monitor, err := health.New(pool, health.Config{Interval: time.Second, Window: 10 * time.Second})
