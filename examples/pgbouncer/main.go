@@ -19,14 +19,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/poolsql/poolsql"
 	"github.com/poolsql/poolsql/examples/internal/program"
+	"github.com/poolsql/poolsql/examples/internal/short"
 	"github.com/poolsql/poolsql/internal/testdb"
 )
 
-func main() {
-	program.Main(func(ctx context.Context, _ []string, stdout, stderr io.Writer) int {
-		return program.End(ctx, "pgbouncer", run(ctx, stdout, stderr), stderr)
-	})
-}
+func main() { short.Alone("pgbouncer", run) }
 
 // run starts the server and the pooler, and ends them.
 func run(ctx context.Context, out, stderr io.Writer) (err error) {

@@ -17,14 +17,11 @@ import (
 
 	"github.com/poolsql/poolsql"
 	"github.com/poolsql/poolsql/examples/internal/program"
+	"github.com/poolsql/poolsql/examples/internal/short"
 	"github.com/poolsql/poolsql/internal/testdb"
 )
 
-func main() {
-	program.Main(func(ctx context.Context, _ []string, stdout, stderr io.Writer) int {
-		return program.End(ctx, "replica", run(ctx, stdout, stderr), stderr)
-	})
-}
+func main() { short.Alone("replica", run) }
 
 // run starts the two servers, and ends them.
 func run(ctx context.Context, out, stderr io.Writer) (err error) {

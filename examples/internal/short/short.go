@@ -26,6 +26,29 @@ func Main(name string, show Show) {
 	})
 }
 
+// Alone is the main function of an example that starts servers of its own, since it needs more than a database. It takes no flags.
+func Alone(name string, show func(ctx context.Context, out, stderr io.Writer) error) {
+	program.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+		return RunAlone(ctx, name, show, args, stdout, stderr)
+	})
+}
+
+// RunAlone is Alone without the process around it.
+func RunAlone(
+	ctx context.Context, name string, show func(ctx context.Context, out, stderr io.Writer) error, args []string, stdout, stderr io.Writer,
+) (status int) {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	if err := flags.Parse(args); err != nil {
+		return program.BadFlags(err)
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "%s: takes no arguments: it starts servers of its own\n", name)
+		return program.Usage
+	}
+	return program.End(ctx, name, show(ctx, stdout, stderr), stderr)
+}
+
 // Run is Main without the process around it.
 func Run(ctx context.Context, name string, show Show, args []string, stdout, stderr io.Writer) (status int) {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
