@@ -2,6 +2,7 @@ package adaptive_test
 
 import (
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,8 +11,6 @@ import (
 
 const most = 100
 
-// TestLimitReachesTheBestFixedOne holds throughput between 20 and 40 s after the start, and after a change of the database's capacity,
-// against that of the best fixed limit.
 // seeds is how many loads each case is tried with: where POOLSQL_ADAPTIVE is "all", those that the documentation speaks of.
 func seeds() uint64 {
 	if os.Getenv("POOLSQL_ADAPTIVE") == "all" {
@@ -20,6 +19,8 @@ func seeds() uint64 {
 	return 1
 }
 
+// TestLimitReachesTheBestFixedOne holds throughput between 20 and 40 s after the start, and after a change of the database's capacity,
+// against that of the best fixed limit.
 func TestLimitReachesTheBestFixedOne(t *testing.T) {
 	for _, c := range []struct {
 		name          string
@@ -35,6 +36,8 @@ func TestLimitReachesTheBestFixedOne(t *testing.T) {
 		{"CPU-bound to latency-bound", cpuBound(4, 2*time.Millisecond), latencyBound(10 * time.Millisecond)},
 		{"latency-bound to lock-bound", latencyBound(10 * time.Millisecond), lockBound(8, 5*time.Millisecond)},
 		{"lock-bound to latency-bound", lockBound(4, 5*time.Millisecond), latencyBound(20 * time.Millisecond)},
+		{"latency-bound to contended", latencyBound(20 * time.Millisecond), contended(0.1, 0.014, 300*time.Microsecond)},
+		{"contended, less so", contended(0.1, 0.014, 3*time.Millisecond), contended(0.05, 0.0025, 2*time.Millisecond)},
 	} {
 		for _, spread := range []float64{0.1, 0.5} {
 			for seed := range seeds() {
@@ -52,6 +55,28 @@ func TestLimitReachesTheBestFixedOne(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestPausesOfTheLoadTeachNothing has callers come for some seconds, and stay away for some. A window with a pause in it looks as if
+// the server had become slow, and a trial that it falls into would be decided by it.
+func TestPausesOfTheLoadTeachNothing(t *testing.T) {
+	for seed := range uint64(8) {
+		w := newWorld(contended(0.1, 0.014, 300*time.Microsecond), seed)
+		w.spread, w.weather = 0.3, 0.03
+		l := adaptive.New(adaptive.Bounds{Min: 1, Max: most}, w.now)
+		w.run(l, 20*time.Second)
+		want, at := best(w.law, most)
+		got, limits := 0.0, []int(nil)
+		const turns = 12
+		for n := range turns {
+			w.pause(l, time.Duration(1500+137*n)*time.Millisecond)
+			got += w.run(l, time.Duration(2500+91*n)*time.Millisecond) / turns
+			limits = append(limits, w.limits...)
+		}
+		if least, greatest := slices.Min(limits), slices.Max(limits); got < 0.95*want || least < at/2 || greatest > 2*at {
+			t.Errorf("seed %d: %.2f of a fixed limit of %d, from %d to %d: %v", seed, got/want, at, least, greatest, limits)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package adaptive_test
 
 import (
 	"container/heap"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -31,6 +32,15 @@ func lockBound(knee int, work time.Duration) law {
 // latencyBound has room for all.
 func latencyBound(work time.Duration) law { return func(int) time.Duration { return work } }
 
+// contended is what servers do: calls wait for each other a little, and the more of them, the more. Throughput is as
+// n / (1 + s(n-1) + kn(n-1)), the universal scalability law of N. Gunther.
+func contended(s, k float64, work time.Duration) law {
+	return func(n int) time.Duration {
+		m := float64(n)
+		return time.Duration(float64(work) * (1 + s*(m-1) + k*m*(m-1)))
+	}
+}
+
 // A world is a database behind a limit, and callers who never stop, or come at random.
 type world struct {
 	law    law
@@ -46,6 +56,9 @@ type world struct {
 	done    int
 	limits  []int // at each step
 	reasons []adaptive.Reason
+	weather float64 // by how much everything takes more or less for some tenths of a second, as a logarithm
+	sky     float64
+	skyAt   mono.Time
 	failing float64 // the share of calls that run out of time
 	work    float64
 }
@@ -77,7 +90,11 @@ func (w *world) start() {
 	if w.label != nil {
 		c.label, c.size = w.label(w.rng)
 	}
-	took := float64(w.law(len(w.running)+1)) * c.size * (1 - w.spread + w.spread*w.rng.ExpFloat64())
+	for w.weather > 0 && w.skyAt < w.now {
+		w.sky = 0.8*w.sky + 0.6*w.rng.NormFloat64()
+		w.skyAt = w.skyAt.Add(100 * time.Millisecond)
+	}
+	took := math.Exp(w.weather*w.sky) * float64(w.law(len(w.running)+1)) * c.size * (1 - w.spread + w.spread*w.rng.ExpFloat64())
 	c.ends = w.now.Add(max(1, time.Duration(took)))
 	heap.Push(&w.running, c)
 }
@@ -124,6 +141,19 @@ func (w *world) run(l *adaptive.Controller, d time.Duration) float64 {
 	}
 	w.now = until
 	return w.work / d.Seconds()
+}
+
+// pause has what runs end, and nobody come, for a while.
+func (w *world) pause(l *adaptive.Controller, d time.Duration) {
+	until := w.now.Add(d)
+	for len(w.running) > 0 {
+		c := heap.Pop(&w.running).(call)
+		w.now = max(w.now, c.ends)
+		if l.Done(w.now, c.label, w.now.Sub(c.began), len(w.running)+1, false) {
+			l.Step(w.now)
+		}
+	}
+	w.now = max(w.now, until)
 }
 
 func (w *world) fill(l *adaptive.Controller) {

@@ -19,8 +19,8 @@ const (
 	// after reachTime.
 	minSettle = 20 * time.Millisecond
 	reachTime = 3 * time.Second
-	// A window counts if somebody waited at so large a share of the moments at which a call came back, and so much of the limit was
-	// used.
+	// A window counts if somebody waited at so large a share of the moments at which a call came back, and of the time, and so much of
+	// the limit was used.
 	fullWaits = 0.9
 	fullUse   = 0.9
 )
@@ -28,11 +28,12 @@ const (
 // A sample is what was seen during a window, or during several with the same limit.
 type sample struct {
 	calls  float64
-	waited float64 // of these, how many came back while somebody waited
-	failed float64 // of these, for want of time
-	outs   float64 // the sum of how many were out when each came back
-	held   float64 // ns
-	ratio  float64 // the sum of how often its own time each took, and of the squares
+	waited float64       // of these, how many came back while somebody waited
+	failed float64       // of these, for want of time
+	outs   float64       // the sum of how many were out when each came back
+	held   float64       // ns
+	idle   time.Duration // in which something was free and nobody wanted it
+	ratio  float64       // the sum of how often its own time each took, and of the squares
 	ratio2 float64
 	span   time.Duration
 	visits float64
@@ -47,6 +48,7 @@ func (s *sample) add(t *sample) {
 	s.failed += t.failed
 	s.outs += t.outs
 	s.held += t.held
+	s.idle += t.idle
 	s.ratio += t.ratio
 	s.ratio2 += t.ratio2
 	s.span += t.span
@@ -104,6 +106,9 @@ func (c *Controller) usable() int { return max(1, c.limit-c.bounds.Reserve) }
 // Done tells c that a call came back while so many were out, itself included, and whether anybody waited then. It reports whether the
 // window is over: then Step is to be called.
 func (c *Controller) Done(now mono.Time, label string, held time.Duration, out int, waiting bool) bool {
+	// What comes back is handed on while anybody waits. So whoever began after the last came back, and has come back before any other,
+	// found something free.
+	idle := now.Sub(c.last) - held
 	c.last = now
 	took := float64(max(held, 1))
 	if c.use == 0 {
@@ -128,6 +133,7 @@ func (c *Controller) Done(now mono.Time, label string, held time.Duration, out i
 	w.calls++
 	w.by[i]++
 	w.outs += float64(out)
+	w.idle += max(idle, 0)
 	w.held += min(took, float64(c.ends.Sub(c.from))) // of a longer one, what was in this window
 	if waiting {
 		w.waited++
@@ -144,7 +150,7 @@ func (c *Controller) close(now mono.Time) sample {
 	w.span, w.visits = max(now.Sub(c.from), 1), 1
 	w.failed = min(float64(c.faults), w.calls)
 	c.faults = 0
-	w.full = w.calls > 0 && w.waited >= fullWaits*w.calls && w.out() >= fullUse*float64(c.usable())
+	w.full = w.calls > 0 && w.waited >= fullWaits*w.calls && w.out() >= fullUse*float64(c.usable()) && float64(w.idle) <= (1-fullWaits)*float64(w.span)
 	c.learn()
 	return w
 }
