@@ -23,7 +23,7 @@ var adaptiveTemplate = template.Must(template.New("adaptive").Parse(adaptiveText
 const (
 	adaptiveBin   = 500 * time.Millisecond
 	adaptivePhase = 25 * time.Second
-	topAdaptive   = 10_000.0 // queries a second
+	topAdaptive   = 20_000.0 // queries a second
 	lowAdaptive   = 100.0
 )
 
