@@ -50,7 +50,7 @@ func TestRowsThatAreReadSlowlyAreNotTakenForABlackHole(t *testing.T) {
 			}
 			r.Close()
 			if after := f.pid(); after != before {
-				t.Error("the connection was lost")
+				t.Errorf("the connection was lost: closed %v", f.c.Stats().ClosedConns)
 			}
 		})
 	}

@@ -42,14 +42,12 @@ func adaptiveGroup(l *lab) group {
 	for _, n := range fixedSizes {
 		g.columns = append(g.columns, fmt.Sprint(n))
 	}
-	g.columns = append(g.columns, adaptiveColumn)
+	g.columns = append(g.columns, "AdaptiveLimit")
 	for i, w := range workloads {
 		g.experiments = append(g.experiments, p.experiment(l, w, workloads[(i+1)%len(workloads)]))
 	}
 	return g
 }
-
-const adaptiveColumn = "AdaptiveLimit"
 
 // adaptivePlan is how long the adaptive pool has after a change of the workload, and the parts of a turn.
 type adaptivePlan struct{ settle, warm, measure time.Duration }
