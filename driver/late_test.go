@@ -43,36 +43,57 @@ func TestASlowReaderOfACanceledStatementKeepsHisConnection(t *testing.T) {
 		for what, query := range map[string]string{"the answer waits": rowsThatEnd, "the server waits": rowsThatFill} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()
-				f := open(t, 1, func(cfg *poolsql.Config) {
-					cfg.CancelTimeout = slowAnswer
-					transport(t, cfg)
-				})
-				before := f.pid()
-				pauses := map[int]time.Duration{ // after these rows
-					1: slowLimit + slowAnswer + 300*time.Millisecond, 3: 50 * time.Millisecond, 5: 50 * time.Millisecond,
-				}
-				rows, err := f.db.QueryContext(poolsql.WithTimeout(f.ctx, slowLimit), query)
-				if err != nil {
-					t.Fatal(err)
-				}
-				n := 0
-				for rows.Next() {
-					n++
-					time.Sleep(pauses[n])
-				}
-				timedOut(t, rows.Err(), pooldriver.LimitStatement, false)
-				if n < 5 || n >= 5000 {
-					t.Errorf("%d rows", n)
-				}
-				rows.Close()
-				for range 3 {
-					time.Sleep(20 * time.Millisecond)
-					if after := f.pid(); after != before {
-						t.Fatalf("process %d serves, %d did before%s", after, before, f.events.ends())
+				keeps(t, func() *fixture {
+					return open(t, 1, func(cfg *poolsql.Config) {
+						cfg.CancelTimeout = slowAnswer
+						transport(t, cfg)
+					})
+				}, func(f *fixture) {
+					pauses := map[int]time.Duration{ // after these rows
+						1: slowLimit + slowAnswer + 300*time.Millisecond, 3: 50 * time.Millisecond, 5: 50 * time.Millisecond,
 					}
-				}
+					rows, err := f.db.QueryContext(poolsql.WithTimeout(f.ctx, slowLimit), query)
+					if err != nil {
+						t.Fatal(err)
+					}
+					n := 0
+					for rows.Next() {
+						n++
+						time.Sleep(pauses[n])
+					}
+					timedOut(t, rows.Err(), pooldriver.LimitStatement, false)
+					if n < 5 || n >= 5000 {
+						t.Errorf("%d rows", n)
+					}
+					rows.Close()
+				})
 			})
 		}
+	}
+}
+
+// keeps fails the test if a connection is another after what was done with it, three times in a row. A request to cancel that is not seen to
+// end in time costs the connection, as it is meant to, and a machine that has too much to do can cause that.
+func keeps(t *testing.T, open func() *fixture, do func(*fixture)) {
+	t.Helper()
+	for attempt := 1; ; attempt++ {
+		f := open()
+		before, after := f.pid(), 0
+		do(f)
+		for range 3 {
+			time.Sleep(20 * time.Millisecond)
+			if after = f.pid(); after != before {
+				break
+			}
+		}
+		switch {
+		case after == before:
+			return
+		case attempt == 3:
+			t.Errorf("process %d serves, %d did before: closed %v%s", after, before, f.c.Stats().ClosedConns, f.events.ends())
+			return
+		}
+		t.Logf("process %d serves, %d did before: closed %v%s", after, before, f.c.Stats().ClosedConns, f.events.ends())
 	}
 }
 

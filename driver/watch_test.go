@@ -29,29 +29,25 @@ func TestRowsThatAreReadSlowlyAreNotTakenForABlackHole(t *testing.T) {
 	for name, rows := range map[string]int{"all sent": 200, "waiting for room": 2000000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := patient(t, 1, statementTimeout(1500*time.Millisecond))
-			before := f.pid()
-			r, err := f.db.QueryContext(f.ctx, fmt.Sprintf("select repeat('x', 100) from generate_series(1, %d)", rows))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			n := 0
-			for r.Next() {
-				if n++; n%50 == 0 && n <= 200 {
-					time.Sleep(800 * time.Millisecond)
+			keeps(t, func() *fixture { return patient(t, 1, statementTimeout(1500*time.Millisecond)) }, func(f *fixture) {
+				r, err := f.db.QueryContext(f.ctx, fmt.Sprintf("select repeat('x', 100) from generate_series(1, %d)", rows))
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			var pgErr *pgconn.PgError
-			if err := r.Err(); rows == 200 && (err != nil || n != rows) {
-				t.Errorf("%d rows, then %v", n, err)
-			} else if rows > 200 && !errors.As(err, &pgErr) { // it is the server's right to end what its client reads slowly
-				t.Errorf("%d rows, then %v", n, err)
-			}
-			r.Close()
-			if after := f.pid(); after != before {
-				t.Errorf("the connection was lost: closed %v", f.c.Stats().ClosedConns)
-			}
+				defer r.Close()
+				n := 0
+				for r.Next() {
+					if n++; n%50 == 0 && n <= 200 {
+						time.Sleep(800 * time.Millisecond)
+					}
+				}
+				var pgErr *pgconn.PgError
+				if err := r.Err(); rows == 200 && (err != nil || n != rows) {
+					t.Errorf("%d rows, then %v", n, err)
+				} else if rows > 200 && !errors.As(err, &pgErr) { // it is the server's right to end what its client reads slowly
+					t.Errorf("%d rows, then %v", n, err)
+				}
+			})
 		})
 	}
 }
