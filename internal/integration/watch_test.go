@@ -27,7 +27,7 @@ type watch struct {
 	looks        int             // at the server
 	most         int             // sessions on the server
 	excused      int             // how many sessions the server may have at present, beside MaxConns
-	before       int             // how many were above that at the last look
+	before       [2]int          // how many were above that at the last two looks, the last one first
 	excess       int             // the most above that, in two looks in a row
 	excessAt     time.Duration   // after the start
 	counted      connector.Stats // when the pool said most
@@ -106,12 +106,12 @@ func (w *watch) lookAtServer(ctx context.Context, conn *pgx.Conn, began time.Tim
 	w.looks++
 	w.most = max(w.most, n)
 	// The server reads its list entry by entry: while sessions come and go, one may have ended and its successor begun between
-	// two entries, and both be counted.
+	// two entries, and both be counted; while many are terminated, at two looks in a row. What is too much is so at three.
 	excess := n - maxConns - w.excused
-	if both := min(excess, w.before); both > w.excess {
-		w.excess, w.excessAt = both, time.Since(began)
+	if all := min(excess, w.before[0], w.before[1]); all > w.excess {
+		w.excess, w.excessAt = all, time.Since(began)
 	}
-	w.before = excess
+	w.before = [2]int{excess, w.before[0]}
 	return conn
 }
 
