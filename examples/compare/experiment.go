@@ -77,9 +77,9 @@ func (g group) run(ctx context.Context, rounds int, progress io.Writer) ([]resul
 
 func (g group) runExperiment(ctx context.Context, e experiment, rounds int, progress io.Writer) (_ result, err error) {
 	if e.prepare != nil {
-		finish, err := e.prepare(ctx)
-		if err != nil {
-			return result{}, fmt.Errorf("%s: %w", e.name, err)
+		finish, failed := e.prepare(ctx)
+		if failed != nil {
+			return result{}, fmt.Errorf("%s: %w", e.name, failed)
 		}
 		defer func() { err = errors.Join(err, finish()) }()
 	}

@@ -133,3 +133,26 @@ func TestExperimentNamesAreUniqueAndHaveAnArmPerColumn(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasPreparedIsFinishedOnceAndItsFailureIsTold(t *testing.T) {
+	var order []string
+	g, e := recorded(&order, "a", "b")
+	broken := errors.New("broken")
+	e.prepare = func(context.Context) (func() error, error) {
+		order = append(order, "prepare")
+		return func() error {
+			order = append(order, "finish")
+			return broken
+		}, nil
+	}
+	if _, err := g.runExperiment(t.Context(), e, 1, io.Discard); !errors.Is(err, broken) {
+		t.Errorf("error = %v", err)
+	}
+	if got := strings.Join(order, " "); got != "prepare a b finish" {
+		t.Errorf("order %q", got)
+	}
+	e.prepare = func(context.Context) (func() error, error) { return nil, broken }
+	if _, err := g.runExperiment(t.Context(), e, 1, io.Discard); !errors.Is(err, broken) || len(order) != 4 {
+		t.Errorf("error = %v, order %q", err, order)
+	}
+}
