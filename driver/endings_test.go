@@ -80,7 +80,7 @@ func (f *faults) on(cfg *poolsql.Config) {
 		f.mu.Lock()
 		f.open = append(f.open, conn)
 		f.mu.Unlock()
-		return &frail{conn, f}, nil
+		return &frail{Conn: conn, faults: f}, nil
 	}
 }
 
@@ -88,6 +88,7 @@ func (f *faults) on(cfg *poolsql.Config) {
 type frail struct {
 	net.Conn
 	faults *faults
+	deaf   atomic.Bool // no answer arrives any more
 }
 
 func (w *frail) SyscallConn() (syscall.RawConn, error) { return w.Conn.(syscall.Conn).SyscallConn() }
@@ -105,10 +106,20 @@ func (w *frail) Write(b []byte) (int, error) {
 	case cutSwallowed:
 		w.Conn.Close()
 		return len(b), nil
+	case cutAfter:
+		w.deaf.Store(true) // pgx reads beside a write that takes long
 	}
 	n, err := w.Conn.Write(b)
 	if how == cutAfter {
 		w.Conn.Close()
+	}
+	return n, err
+}
+
+func (w *frail) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if w.deaf.Load() {
+		return 0, net.ErrClosed
 	}
 	return n, err
 }
